@@ -1,0 +1,59 @@
+# Short targets; what is longer than a line is in scripts/.
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+.PHONY: help
+
+build: ## Build every command to bin/
+	@go build -o bin/ ./services/*/cmd/*
+.PHONY: build
+
+bin/bridge: FORCE
+	@go build -o $@ ./services/bridge/cmd/bridge
+FORCE:
+.PHONY: FORCE
+
+demo: bin/bridge ## Show a burst of changes from end to end
+	@bin/bridge demo
+.PHONY: demo
+
+dev: bin/bridge ## Run everything in one process, with simulated ERPs and Enneo
+	@bin/bridge dev
+.PHONY: dev
+
+test: ## Run all tests (ARGS='-run Burst -v' adds flags of go test, PKG=./libs/key/... narrows)
+	@PKG='$(PKG)' scripts/test.sh $(ARGS)
+.PHONY: test
+
+fuzz: ## Run every fuzz target for FUZZTIME (default 10s)
+	@FUZZTIME='$(FUZZTIME)' scripts/fuzz.sh
+.PHONY: fuzz
+
+lint: ## Run all linters
+	@scripts/lint.sh
+.PHONY: lint
+
+fmt: ## Format Go and protobuf files
+	@scripts/fmt.sh
+.PHONY: fmt
+
+generate: ## Write generated code and docs/configuration.md
+	@scripts/generate.sh
+.PHONY: generate
+
+generate-check: ## Fail if generated files are not up to date
+	@scripts/unchanged.sh generate
+.PHONY: generate-check
+
+tidy: ## Tidy the three modules and the workspace
+	@scripts/tidy.sh
+.PHONY: tidy
+
+tidy-check: ## Fail if a go.mod, go.sum or go.work.sum is not tidy
+	@scripts/unchanged.sh tidy
+.PHONY: tidy-check
+
+clean: ## Remove what was built; tools stay in .tools/
+	@rm -rf bin tmp
+.PHONY: clean

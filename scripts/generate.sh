@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Writes everything that is generated: Go code from proto/ and docs/configuration.md from the config structs.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+scripts/tools.sh buf protoc-gen-go
+PATH=${TOOLS_DIR:-$PWD/.tools}/bin:$PATH
+
+(cd proto && buf lint && rm -rf gen && buf generate)
+
+# By way of a temporary file: a command that fails must not leave an empty page.
+page=$(mktemp)
+trap 'rm -f "$page"' EXIT
+go run ./services/bridge/cmd/bridge config docs >"$page"
+mkdir -p docs
+cat "$page" >docs/configuration.md
