@@ -1,0 +1,37 @@
+package profile
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/enneo-ai/enneo-bridge/libs/fault"
+)
+
+// Page is one page of a search or list: identifiers only, since what they stand for is read by itself.
+type Page struct {
+	ContractIDs, CustomerIDs []string
+	// Next is the cursor of the next page, empty after the last one and where the ERP pages by offset.
+	Next string
+	// Invalid is as in Identified.
+	Invalid []string
+}
+
+// ReadPage reads the answer to Search, ListChanged or ListAll. An error is a *fault.Fault, or ErrUnsupported.
+func (p *Profile) ReadPage(op Operation, status int, body []byte) (Page, error) {
+	o := p.operations[op]
+	if o == nil || len(o.contractIDs)+len(o.customerIDs) == 0 {
+		return Page{}, fmt.Errorf("%s of profile %s: %w", op, p.name, ErrUnsupported)
+	}
+	doc, gone, err := p.read(status, body)
+	if err != nil {
+		return Page{}, err
+	}
+	if gone {
+		return Page{}, &fault.Fault{Scope: fault.Target, Reason: ReasonWrongRoute, Status: status, Err: errors.New("the ERP does not know this operation")}
+	}
+	var found Identified
+	page := Page{ContractIDs: found.ids("contract id", doc, o.contractIDs), CustomerIDs: found.ids("customer id", doc, o.customerIDs)}
+	page.Next = found.label("next cursor", doc, o.next)
+	page.Invalid = found.Invalid
+	return page, nil
+}

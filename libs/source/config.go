@@ -1,0 +1,127 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/enneo-ai/enneo-bridge/libs/config"
+	"github.com/enneo-ai/enneo-bridge/libs/key"
+)
+
+// Config holds the variables of one source. Their names here are what follows SOURCE_<NAME>_.
+type Config struct {
+	Profile       string        `env:"PROFILE" desc:"Profile of the ERP: powercloud, lynqtech, generic, or the path of a profile file. Required."`
+	Host          string        `env:"HOST" desc:"Scheme and host of the ERP, with a path prefix if it has one, for example https://app.powercloud.de. Required by services that read the ERP."`
+	Auth          string        `env:"AUTH" desc:"How requests to the ERP are authenticated: context_basic, basic, header, bearer or query, as far as the profile offers it. Chosen by the profile and the credentials if not set."`
+	APIKey        config.Secret `env:"API_KEY" desc:"API key of the ERP."`
+	APIUser       string        `env:"API_USER" desc:"User of the ERP's API, for basic and context_basic."`
+	APIPassword   config.Secret `env:"API_PASSWORD" desc:"Password of API_USER; the API key is taken if it is not set."`
+	Hash          config.Secret `env:"HASH" desc:"Instance hash in the paths of a Powercloud API."`
+	EnneoID       string        `env:"ENNEO_ID, default={id}" desc:"Id in Enneo; {id} stands for the id in the ERP."`
+	WebhookSecret config.Secret `env:"WEBHOOK_SECRET" desc:"Secret that the ERP sends with its webhooks. Required by the ingestor unless WEBHOOK_AUTH is none."`
+	WebhookAuth   []string      `env:"WEBHOOK_AUTH, default=header,bearer,path" desc:"Where the webhook secret may stand: header (X-Webhook-Secret), bearer, path (last segment), basic (password); or none for no authentication at all."`
+	QuietPeriod   time.Duration `env:"QUIET_PERIOD" desc:"How long a key must be quiet before it is flushed, as a duration; DEBOUNCE_QUIET_PERIOD if not set."`
+	MaxWait       time.Duration `env:"MAX_WAIT" desc:"The longest wait from a window's first event, as a duration; DEBOUNCE_MAX_WAIT if not set."`
+	UrgentTypes   []string      `env:"URGENT_TYPES" desc:"Change types that do not wait for the quiet period, as the ERP names them."`
+	MinAge        time.Duration `env:"MIN_AGE" desc:"Minimum age of the newest event before the ERP is read, as a duration, for an ERP whose webhook is faster than its database."`
+	Rate          float64       `env:"RATE, default=5" desc:"Requests to the ERP per second and process."`
+	Concurrency   int           `env:"CONCURRENCY, default=4" desc:"Requests to the ERP at the same time per process."`
+	Timeout       time.Duration `env:"TIMEOUT, default=30s" desc:"How long one request to the ERP may take, as a duration."`
+}
+
+// The methods that WEBHOOK_AUTH may name.
+const (
+	WebhookHeader = "header"
+	WebhookBearer = "bearer"
+	WebhookPath   = "path"
+	WebhookBasic  = "basic"
+	WebhookNone   = "none"
+)
+
+const (
+	idPlaceholder  = "{id}"
+	maxConcurrency = 1000
+	maxTimeout     = 10 * time.Minute
+)
+
+var errNotSet = errors.New("required, but not set or empty")
+
+// check returns everything that is wrong with the values, apart from host, profile and authentication. Each error begins
+// with a variable, whose full name prefix makes.
+func (c *Config) check(prefix string, need Need) []error {
+	var errs []error
+	fail := func(name, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s%s: %w", prefix, name, fmt.Errorf(format, args...)))
+	}
+	if c.QuietPeriod <= 0 {
+		fail("QUIET_PERIOD", "%s is not positive; write for example 15s", c.QuietPeriod)
+	}
+	if c.QuietPeriod >= c.MaxWait {
+		fail("QUIET_PERIOD", "%s must be shorter than the max wait of %s; lower it, or raise %sMAX_WAIT", c.QuietPeriod, c.MaxWait, prefix)
+	}
+	if c.MinAge < 0 {
+		fail("MIN_AGE", "%s is negative", c.MinAge)
+	}
+	if !(c.Rate > 0) || math.IsInf(c.Rate, 0) {
+		fail("RATE", "%v is not a positive number of requests per second", c.Rate)
+	}
+	if c.Concurrency < 1 || c.Concurrency > maxConcurrency {
+		fail("CONCURRENCY", "%d is not between 1 and %d", c.Concurrency, maxConcurrency)
+	}
+	if c.Timeout <= 0 || c.Timeout > maxTimeout {
+		fail("TIMEOUT", "%s is not between 0 and %s", c.Timeout, maxTimeout)
+	}
+	if literal := strings.Replace(c.EnneoID, idPlaceholder, "", 1); literal == c.EnneoID || strings.ContainsAny(literal, "{}") {
+		fail("ENNEO_ID", "%q must contain {id} once, and no other braces", c.EnneoID)
+	} else if !utf8.ValidString(literal) || utf8.RuneCountInString(literal) >= key.MaxIDLength {
+		fail("ENNEO_ID", "%q leaves no room for an id in the %d characters that Enneo allows", c.EnneoID, key.MaxIDLength)
+	}
+	return append(errs, c.checkWebhook(prefix, need.Webhook)...)
+}
+
+func (c *Config) checkWebhook(prefix string, need bool) []error {
+	var errs []error
+	for _, method := range c.WebhookAuth {
+		switch method {
+		case WebhookHeader, WebhookBearer, WebhookPath, WebhookBasic:
+		case WebhookNone:
+			if len(c.WebhookAuth) > 1 {
+				errs = append(errs, fmt.Errorf("%sWEBHOOK_AUTH: none cannot be combined with other methods; remove one of them", prefix))
+			}
+		case "hmac", "ip":
+			errs = append(errs, fmt.Errorf("%sWEBHOOK_AUTH: %s is not supported; use header, bearer, path or basic", prefix, method))
+		default:
+			errs = append(errs, fmt.Errorf("%sWEBHOOK_AUTH: %q is no method; use header, bearer, path, basic or none", prefix, method))
+		}
+	}
+	if need && !c.WebhookSecret.IsSet() && !slices.Contains(c.WebhookAuth, WebhookNone) {
+		errs = append(errs, fmt.Errorf("%sWEBHOOK_SECRET: %w; set it, or say %sWEBHOOK_AUTH=none to accept webhooks from anybody", prefix, errNotSet, prefix))
+	}
+	return errs
+}
+
+// host reads HOST. Its errors do not show the value, which may hold a password.
+func (c *Config) host(prefix string, need bool) (*url.URL, error) {
+	if c.Host == "" {
+		if need {
+			return nil, fmt.Errorf("%sHOST: %w; write scheme and host, for example https://erp.example", prefix, errNotSet)
+		}
+		return nil, nil
+	}
+	u, err := url.Parse(c.Host)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return nil, fmt.Errorf("%sHOST: must begin with https:// (or http://) and name a host", prefix)
+	case u.User != nil:
+		return nil, fmt.Errorf("%sHOST: must not hold credentials; use API_USER and API_PASSWORD", prefix)
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, fmt.Errorf("%sHOST: must not have a query or fragment", prefix)
+	}
+	return u, nil
+}
