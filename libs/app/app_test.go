@@ -171,8 +171,8 @@ func TestTwoServicesRunInOneProcess(t *testing.T) {
 				t.Errorf("the log of %s has the line %s", name, line)
 			}
 		}
-		if want := 4; len(lines) != want {
-			t.Errorf("the log of %s has %d lines, want %d: starts, counted, stops, has ended", name, len(lines), want)
+		if want := 5; len(lines) != want {
+			t.Errorf("the log of %s has %d lines, want %d: listening, starts, counted, stops, has ended", name, len(lines), want)
 		}
 	}
 }

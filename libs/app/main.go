@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/enneo-ai/enneo-bridge/libs/config"
@@ -27,8 +28,9 @@ func process(name string, run RunFunc) error {
 	err := Run(ctx, name, config.OS(), os.Stderr, nil, run)
 	if err != nil {
 		// The telemetry with its logger has ended, or has never begun.
+		// What is wrong with a configuration is told in one go, a line each; as a list it stays readable in JSON.
 		slog.New(slog.NewJSONHandler(os.Stderr, nil)).ErrorContext(ctx, "service failed",
-			slog.String("service", name), slog.Any("error", err))
+			slog.String("service", name), slog.Any("errors", strings.Split(err.Error(), "\n")))
 	}
 	return err
 }

@@ -83,11 +83,14 @@ func (c *child) end(t *testing.T) ([]string, *os.ProcessState) {
 	t.Helper()
 	var errs []string
 	for c.lines.Scan() {
-		var line struct{ Level, Msg, Error string }
+		var line struct {
+			Level, Msg, Error string
+			Errors            []string
+		}
 		if err := json.Unmarshal(c.lines.Bytes(), &line); err != nil {
 			t.Errorf("not a JSON line: %s", c.lines.Text())
 		} else if line.Level == "ERROR" {
-			errs = append(errs, line.Msg+": "+line.Error)
+			errs = append(errs, line.Msg+": "+line.Error+strings.Join(line.Errors, "\n"))
 		}
 	}
 	if err := c.cmd.Wait(); err != nil {

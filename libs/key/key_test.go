@@ -173,6 +173,6 @@ func FuzzKey(f *testing.F) {
 
 func ExampleKey_String() {
 	k, _ := key.New("pc", key.Contract, "12.3/ü")
-	fmt.Println(k) //nolint:forbidigo // An example prints.
+	fmt.Println(k)
 	// Output: pc.contract.12=2E3=2F=C3=BC
 }

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strings"
 	"time"
@@ -69,6 +70,18 @@ func Open(ctx context.Context, rawURL string) (redis.UniversalClient, error) {
 		}
 	}
 }
+
+// logged passes what go-redis has to say on to a logger.
+type logged struct{ logger *slog.Logger }
+
+// Printf implements the interface that go-redis logs through.
+func (l logged) Printf(ctx context.Context, format string, args ...any) {
+	l.logger.WarnContext(ctx, "redis client", "detail", fmt.Sprintf(format, args...))
+}
+
+// LogTo sends go-redis' own messages, which otherwise go to standard error as plain text, to the logger. go-redis has one
+// logger per process, so the last call counts.
+func LogTo(logger *slog.Logger) { redis.SetLogger(logged{logger}) }
 
 // Ping asks the server (in a cluster: every master) for a sign of life, for at most two seconds. It is the readiness check
 // of a service that needs Redis.
