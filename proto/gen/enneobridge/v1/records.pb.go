@@ -493,6 +493,232 @@ func (x *LogEpoch) GetReconciliationDue() bool {
 	return false
 }
 
+// Lease is a record "lease.<name>" in BRIDGE: at most one process holds it.
+type Lease struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Random, made by each process for itself; empty once the holder has given the lease back.
+	Holder string `protobuf:"bytes,1,opt,name=holder,proto3" json:"holder,omitempty"`
+	// How long it lasts from the moment this record was stored, by the server's clock.
+	Length        *durationpb.Duration `protobuf:"bytes,2,opt,name=length,proto3" json:"length,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Lease) Reset() {
+	*x = Lease{}
+	mi := &file_enneobridge_v1_records_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Lease) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Lease) ProtoMessage() {}
+
+func (x *Lease) ProtoReflect() protoreflect.Message {
+	mi := &file_enneobridge_v1_records_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Lease.ProtoReflect.Descriptor instead.
+func (*Lease) Descriptor() ([]byte, []int) {
+	return file_enneobridge_v1_records_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Lease) GetHolder() string {
+	if x != nil {
+		return x.Holder
+	}
+	return ""
+}
+
+func (x *Lease) GetLength() *durationpb.Duration {
+	if x != nil {
+		return x.Length
+	}
+	return nil
+}
+
+// Watermark is the record "sweeper.watermark" in BRIDGE: where following the log and what is settled may begin.
+type Watermark struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The log epoch in which the sequence was given.
+	Epoch uint64 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Every event up to here is settled.
+	Sequence uint64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// No record of SETTLED up to this revision owes a delivery.
+	SettledRevision uint64 `protobuf:"varint,3,opt,name=settled_revision,json=settledRevision,proto3" json:"settled_revision,omitempty"`
+	// When the stream behind SETTLED was created, by its own account: differs if it was recreated.
+	SettledCreatedAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=settled_created_at,json=settledCreatedAt,proto3" json:"settled_created_at,omitempty"`
+	// What the events up to the sequence add up to.
+	Totals        []*SourceTotals `protobuf:"bytes,5,rep,name=totals,proto3" json:"totals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Watermark) Reset() {
+	*x = Watermark{}
+	mi := &file_enneobridge_v1_records_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Watermark) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Watermark) ProtoMessage() {}
+
+func (x *Watermark) ProtoReflect() protoreflect.Message {
+	mi := &file_enneobridge_v1_records_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Watermark.ProtoReflect.Descriptor instead.
+func (*Watermark) Descriptor() ([]byte, []int) {
+	return file_enneobridge_v1_records_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Watermark) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Watermark) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *Watermark) GetSettledRevision() uint64 {
+	if x != nil {
+		return x.SettledRevision
+	}
+	return 0
+}
+
+func (x *Watermark) GetSettledCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SettledCreatedAt
+	}
+	return nil
+}
+
+func (x *Watermark) GetTotals() []*SourceTotals {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
+// SourceTotals adds up the events of one source.
+type SourceTotals struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Source string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// Events by origin, for example "webhook".
+	Accepted map[string]uint64 `protobuf:"bytes,2,rep,name=accepted,proto3" json:"accepted,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Events by outcome, for example "delivered" or "superseded".
+	Settled map[string]uint64 `protobuf:"bytes,3,rep,name=settled,proto3" json:"settled,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Events settled within the freshness objective, and later than that or as a dead letter.
+	Fresh uint64 `protobuf:"varint,4,opt,name=fresh,proto3" json:"fresh,omitempty"`
+	Stale uint64 `protobuf:"varint,5,opt,name=stale,proto3" json:"stale,omitempty"`
+	// Events that left the log before anything settled them.
+	Expired       uint64 `protobuf:"varint,6,opt,name=expired,proto3" json:"expired,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SourceTotals) Reset() {
+	*x = SourceTotals{}
+	mi := &file_enneobridge_v1_records_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SourceTotals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SourceTotals) ProtoMessage() {}
+
+func (x *SourceTotals) ProtoReflect() protoreflect.Message {
+	mi := &file_enneobridge_v1_records_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SourceTotals.ProtoReflect.Descriptor instead.
+func (*SourceTotals) Descriptor() ([]byte, []int) {
+	return file_enneobridge_v1_records_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *SourceTotals) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *SourceTotals) GetAccepted() map[string]uint64 {
+	if x != nil {
+		return x.Accepted
+	}
+	return nil
+}
+
+func (x *SourceTotals) GetSettled() map[string]uint64 {
+	if x != nil {
+		return x.Settled
+	}
+	return nil
+}
+
+func (x *SourceTotals) GetFresh() uint64 {
+	if x != nil {
+		return x.Fresh
+	}
+	return 0
+}
+
+func (x *SourceTotals) GetStale() uint64 {
+	if x != nil {
+		return x.Stale
+	}
+	return 0
+}
+
+func (x *SourceTotals) GetExpired() uint64 {
+	if x != nil {
+		return x.Expired
+	}
+	return 0
+}
+
 var File_enneobridge_v1_records_proto protoreflect.FileDescriptor
 
 const file_enneobridge_v1_records_proto_rawDesc = "" +
@@ -535,7 +761,29 @@ const file_enneobridge_v1_records_proto_rawDesc = "" +
 	"\bbegan_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\abeganAt\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12*\n" +
 	"\x11log_last_sequence\x18\x05 \x01(\x04R\x0flogLastSequence\x12-\n" +
-	"\x12reconciliation_due\x18\x06 \x01(\bR\x11reconciliationDue*\x93\x01\n" +
+	"\x12reconciliation_due\x18\x06 \x01(\bR\x11reconciliationDue\"R\n" +
+	"\x05Lease\x12\x16\n" +
+	"\x06holder\x18\x01 \x01(\tR\x06holder\x121\n" +
+	"\x06length\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06length\"\xe8\x01\n" +
+	"\tWatermark\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x1a\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12)\n" +
+	"\x10settled_revision\x18\x03 \x01(\x04R\x0fsettledRevision\x12H\n" +
+	"\x12settled_created_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x10settledCreatedAt\x124\n" +
+	"\x06totals\x18\x05 \x03(\v2\x1c.enneobridge.v1.SourceTotalsR\x06totals\"\xf2\x02\n" +
+	"\fSourceTotals\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12F\n" +
+	"\baccepted\x18\x02 \x03(\v2*.enneobridge.v1.SourceTotals.AcceptedEntryR\baccepted\x12C\n" +
+	"\asettled\x18\x03 \x03(\v2).enneobridge.v1.SourceTotals.SettledEntryR\asettled\x12\x14\n" +
+	"\x05fresh\x18\x04 \x01(\x04R\x05fresh\x12\x14\n" +
+	"\x05stale\x18\x05 \x01(\x04R\x05stale\x12\x18\n" +
+	"\aexpired\x18\x06 \x01(\x04R\aexpired\x1a;\n" +
+	"\rAcceptedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\x1a:\n" +
+	"\fSettledEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01*\x93\x01\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11OUTCOME_DELIVERED\x10\x01\x12\x15\n" +
@@ -557,38 +805,48 @@ func file_enneobridge_v1_records_proto_rawDescGZIP() []byte {
 }
 
 var file_enneobridge_v1_records_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_enneobridge_v1_records_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_enneobridge_v1_records_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_enneobridge_v1_records_proto_goTypes = []any{
 	(Outcome)(0),                  // 0: enneobridge.v1.Outcome
 	(*Settlement)(nil),            // 1: enneobridge.v1.Settlement
 	(*Intent)(nil),                // 2: enneobridge.v1.Intent
 	(*Snapshot)(nil),              // 3: enneobridge.v1.Snapshot
 	(*LogEpoch)(nil),              // 4: enneobridge.v1.LogEpoch
-	(*Position)(nil),              // 5: enneobridge.v1.Position
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 7: google.protobuf.Duration
+	(*Lease)(nil),                 // 5: enneobridge.v1.Lease
+	(*Watermark)(nil),             // 6: enneobridge.v1.Watermark
+	(*SourceTotals)(nil),          // 7: enneobridge.v1.SourceTotals
+	nil,                           // 8: enneobridge.v1.SourceTotals.AcceptedEntry
+	nil,                           // 9: enneobridge.v1.SourceTotals.SettledEntry
+	(*Position)(nil),              // 10: enneobridge.v1.Position
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
 }
 var file_enneobridge_v1_records_proto_depIdxs = []int32{
-	5,  // 0: enneobridge.v1.Settlement.covered:type_name -> enneobridge.v1.Position
+	10, // 0: enneobridge.v1.Settlement.covered:type_name -> enneobridge.v1.Position
 	0,  // 1: enneobridge.v1.Settlement.outcome:type_name -> enneobridge.v1.Outcome
-	6,  // 2: enneobridge.v1.Settlement.settled_at:type_name -> google.protobuf.Timestamp
+	11, // 2: enneobridge.v1.Settlement.settled_at:type_name -> google.protobuf.Timestamp
 	2,  // 3: enneobridge.v1.Settlement.intent:type_name -> enneobridge.v1.Intent
-	6,  // 4: enneobridge.v1.Settlement.covered_log_time:type_name -> google.protobuf.Timestamp
-	5,  // 5: enneobridge.v1.Intent.position:type_name -> enneobridge.v1.Position
-	7,  // 6: enneobridge.v1.Intent.lease:type_name -> google.protobuf.Duration
-	7,  // 7: enneobridge.v1.Intent.timeout:type_name -> google.protobuf.Duration
-	5,  // 8: enneobridge.v1.Snapshot.covers:type_name -> enneobridge.v1.Position
-	6,  // 9: enneobridge.v1.Snapshot.read_started_at:type_name -> google.protobuf.Timestamp
-	6,  // 10: enneobridge.v1.Snapshot.read_finished_at:type_name -> google.protobuf.Timestamp
-	6,  // 11: enneobridge.v1.Snapshot.gone_since:type_name -> google.protobuf.Timestamp
-	6,  // 12: enneobridge.v1.Snapshot.covers_log_time:type_name -> google.protobuf.Timestamp
-	6,  // 13: enneobridge.v1.LogEpoch.stream_created_at:type_name -> google.protobuf.Timestamp
-	6,  // 14: enneobridge.v1.LogEpoch.began_at:type_name -> google.protobuf.Timestamp
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	11, // 4: enneobridge.v1.Settlement.covered_log_time:type_name -> google.protobuf.Timestamp
+	10, // 5: enneobridge.v1.Intent.position:type_name -> enneobridge.v1.Position
+	12, // 6: enneobridge.v1.Intent.lease:type_name -> google.protobuf.Duration
+	12, // 7: enneobridge.v1.Intent.timeout:type_name -> google.protobuf.Duration
+	10, // 8: enneobridge.v1.Snapshot.covers:type_name -> enneobridge.v1.Position
+	11, // 9: enneobridge.v1.Snapshot.read_started_at:type_name -> google.protobuf.Timestamp
+	11, // 10: enneobridge.v1.Snapshot.read_finished_at:type_name -> google.protobuf.Timestamp
+	11, // 11: enneobridge.v1.Snapshot.gone_since:type_name -> google.protobuf.Timestamp
+	11, // 12: enneobridge.v1.Snapshot.covers_log_time:type_name -> google.protobuf.Timestamp
+	11, // 13: enneobridge.v1.LogEpoch.stream_created_at:type_name -> google.protobuf.Timestamp
+	11, // 14: enneobridge.v1.LogEpoch.began_at:type_name -> google.protobuf.Timestamp
+	12, // 15: enneobridge.v1.Lease.length:type_name -> google.protobuf.Duration
+	11, // 16: enneobridge.v1.Watermark.settled_created_at:type_name -> google.protobuf.Timestamp
+	7,  // 17: enneobridge.v1.Watermark.totals:type_name -> enneobridge.v1.SourceTotals
+	8,  // 18: enneobridge.v1.SourceTotals.accepted:type_name -> enneobridge.v1.SourceTotals.AcceptedEntry
+	9,  // 19: enneobridge.v1.SourceTotals.settled:type_name -> enneobridge.v1.SourceTotals.SettledEntry
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_enneobridge_v1_records_proto_init() }
@@ -603,7 +861,7 @@ func file_enneobridge_v1_records_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_enneobridge_v1_records_proto_rawDesc), len(file_enneobridge_v1_records_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   4,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,174 @@
+// Package gate is the circuit breaker in front of an outside system: while it is closed to us, nothing for it is pulled.
+//
+// A library's breaker wraps a call; ours has to keep work from being pulled at all, let exactly one worker pull a probe
+// when the pause is over, and make the pauses grow. The growing, jittered pauses themselves are cenkalti/backoff's.
+//
+// # Concurrency
+//
+// A Gate is safe for concurrent use.
+package gate
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/enneo-ai/enneo-bridge/libs/fault"
+)
+
+// Options of a Gate; zero values mean the defaults.
+type Options struct {
+	// Threshold is how many faults of the whole target in a row shut the gate; default 3. A fault that names a time to
+	// wait (Retry-After) shuts it at once.
+	Threshold int
+	// First is the first pause, default 500 ms; each further one is about twice as long. Every pause is up to a half
+	// shorter or longer at random, so that replicas do not come back together.
+	First time.Duration
+	// Max is the longest pause before that jitter, default 30 s. A Retry-After may be longer, up to 15 minutes.
+	Max time.Duration
+}
+
+// maxRetryAfter bounds how long a target can send us away: an answer may be wrong.
+const maxRetryAfter = 15 * time.Minute
+
+// Gate is open while the target answers.
+type Gate struct {
+	threshold int
+	// probe is held by the one worker that may pull while the gate is shut and its pause is over.
+	probe chan struct{}
+
+	mu     sync.Mutex
+	pauses *backoff.ExponentialBackOff
+	faults int
+	shut   bool
+	until  time.Time
+	opened chan struct{} // closed when the gate opens; set while it is shut
+}
+
+// New makes an open gate.
+func New(o Options) *Gate {
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.MaxInterval, pauses.Multiplier = 500*time.Millisecond, 30*time.Second, 2
+	if o.First > 0 {
+		pauses.InitialInterval = o.First
+	}
+	if o.Max > 0 {
+		pauses.MaxInterval = o.Max
+	}
+	g := &Gate{threshold: 3, probe: make(chan struct{}, 1), pauses: pauses}
+	if o.Threshold > 0 {
+		g.threshold = o.Threshold
+	}
+	return g
+}
+
+// Enter waits until a message may be pulled: at once while the gate is open; while it is shut, for one worker at a time
+// and when the pause is over. leave must be called when the message is finished, or none came.
+func (g *Gate) Enter(ctx context.Context) (leave func(), err error) {
+	for {
+		opened := g.state()
+		if opened == nil {
+			return func() {}, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait at the gate: %w", ctx.Err())
+		case <-opened:
+		case g.probe <- struct{}{}:
+			ready, err := g.waitOut(ctx)
+			if err != nil || !ready {
+				<-g.probe
+				if err != nil {
+					return nil, err
+				}
+				continue
+			}
+			return func() { <-g.probe }, nil
+		}
+	}
+}
+
+// waitOut waits for the end of the pause, which may be prolonged meanwhile. It returns false if the gate has opened.
+func (g *Gate) waitOut(ctx context.Context) (bool, error) {
+	for {
+		g.mu.Lock()
+		shut, left, opened := g.shut, time.Until(g.until), g.opened
+		g.mu.Unlock()
+		switch {
+		case !shut:
+			return false, nil
+		case left <= 0:
+			return true, nil
+		}
+		timer := time.NewTimer(left)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return false, fmt.Errorf("wait at the gate: %w", ctx.Err())
+		case <-opened:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// state returns nil while the gate is open, else a channel that is closed when it opens.
+func (g *Gate) state() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.shut {
+		return nil
+	}
+	return g.opened
+}
+
+// Report tells the gate how a call ended; nil is a success. A fault that concerns only the key shows that the target
+// answers, so it opens the gate as a success does. It returns true if the gate has just changed its state.
+func (g *Gate) Report(f *fault.Fault) (changed bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if f == nil || f.Scope == fault.Key {
+		g.faults = 0
+		if g.shut {
+			g.shut = false
+			g.pauses.Reset()
+			close(g.opened)
+			return true
+		}
+		return false
+	}
+	g.faults++
+	if !g.shut && g.faults < g.threshold && f.RetryAfter == 0 {
+		return false
+	}
+	asked := min(f.RetryAfter, maxRetryAfter)
+	// Calls that were already under way when the gate shut report as well; they must not lengthen the pause, unless the
+	// target itself asks for more.
+	if g.shut && time.Now().Before(g.until) {
+		g.until = latest(g.until, time.Now().Add(asked))
+		return false
+	}
+	g.until = time.Now().Add(max(g.pauses.NextBackOff(), asked))
+	if g.shut {
+		return false
+	}
+	g.shut, g.opened = true, make(chan struct{})
+	return true
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// Shut tells whether the gate is shut, and until when nothing is tried.
+func (g *Gate) Shut() (bool, time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.shut, g.until
+}

@@ -1,0 +1,102 @@
+// Package pipeline opens what every service of the pipeline shares: the bus with its topology, the event log, what is
+// settled, the snapshots and the dead letters.
+//
+// # Concurrency
+//
+// A Pipeline is safe for concurrent use.
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/enneo-ai/enneo-bridge/libs/app"
+	"github.com/enneo-ai/enneo-bridge/libs/bus"
+	"github.com/enneo-ai/enneo-bridge/libs/deadletter"
+	"github.com/enneo-ai/enneo-bridge/libs/eventlog"
+	"github.com/enneo-ai/enneo-bridge/libs/ledger"
+	"github.com/enneo-ai/enneo-bridge/libs/record"
+	"github.com/enneo-ai/enneo-bridge/libs/source"
+	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
+)
+
+// Snapshots is the bucket CONTRACTS.
+type Snapshots = record.Bucket[bridgev1.Snapshot, *bridgev1.Snapshot]
+
+// Windows are the defaults of the debounce windows for sources that set none of their own.
+type Windows struct {
+	QuietPeriod time.Duration `env:"DEBOUNCE_QUIET_PERIOD, default=15s" desc:"How long a key must be quiet before it is flushed; every new event restarts it"`
+	MaxWait     time.Duration `env:"DEBOUNCE_MAX_WAIT, default=2m" desc:"The longest wait from a window's first event to its flush, however many events follow"`
+}
+
+// Sources reads the sources as far as the service needs them.
+func (w Windows) Sources(ctx context.Context, env *app.Env, need source.Need) ([]*source.Source, error) {
+	return source.Load(ctx, env.Lookuper, source.Defaults{QuietPeriod: w.QuietPeriod, MaxWait: w.MaxWait}, need)
+}
+
+// Pipeline is an open connection to everything in NATS.
+type Pipeline struct {
+	Bus       *bus.Bus
+	Log       *eventlog.Log
+	Ledger    *ledger.Ledger
+	Snapshots *Snapshots
+	Dead      *deadletter.Box
+}
+
+// OpenReady is Open for a service that cannot do anything without NATS: its readiness depends on it from now on.
+func OpenReady(ctx context.Context, env *app.Env, name string, cfg *bus.Config, sources []*source.Source) (*Pipeline, error) {
+	var opened atomic.Pointer[Pipeline]
+	env.Health.Add("nats", func(ctx context.Context) error {
+		if p := opened.Load(); p != nil {
+			return p.Bus.Check(ctx)
+		}
+		return errNotConnected
+	})
+	p, err := Open(ctx, env, name, cfg, sources)
+	opened.Store(p)
+	return p, err
+}
+
+var errNotConnected = errors.New("not connected to NATS yet: see NATS_URL")
+
+// Open connects as the service called name, creates the topology for the sources if it is missing and verifies the log's
+// epoch. It waits until NATS is there, or ctx ends. Close it.
+func Open(ctx context.Context, env *app.Env, name string, cfg *bus.Config, sources []*source.Source) (*Pipeline, error) {
+	b, err := bus.Connect(ctx, cfg, name, env.Logger)
+	if err != nil {
+		return nil, err
+	}
+	p, err := open(ctx, env, b, sources)
+	if err != nil {
+		b.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func open(ctx context.Context, env *app.Env, b *bus.Bus, sources []*source.Source) (*Pipeline, error) {
+	names := make([]string, len(sources))
+	for i, s := range sources {
+		names[i] = s.Name
+	}
+	if err := b.Ensure(ctx, names); err != nil {
+		return nil, err
+	}
+	p := &Pipeline{Bus: b, Dead: deadletter.Open(b)}
+	var err error
+	if p.Log, err = eventlog.Open(ctx, b, env.Logger); err != nil {
+		return nil, err
+	}
+	if p.Ledger, err = ledger.Open(ctx, b); err != nil {
+		return nil, err
+	}
+	if p.Snapshots, err = record.Open[bridgev1.Snapshot](ctx, b.JetStream(), bus.BucketContracts); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Close closes the connection.
+func (p *Pipeline) Close() { p.Bus.Close() }
