@@ -1,0 +1,144 @@
+// Package debouncer turns the events of the log into windows in Redis, one per key, and flushes each window that is due
+// as one ticket.
+//
+// Any number of replicas may run. An event is acknowledged once its window holds it; a window goes once its ticket is
+// acknowledged. So whatever dies in between is done again, and a repetition changes nothing.
+package debouncer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/enneo-ai/enneo-bridge/libs/app"
+	"github.com/enneo-ai/enneo-bridge/libs/bus"
+	"github.com/enneo-ai/enneo-bridge/libs/config"
+	"github.com/enneo-ai/enneo-bridge/libs/pipeline"
+	"github.com/enneo-ai/enneo-bridge/libs/redisx"
+	"github.com/enneo-ai/enneo-bridge/libs/source"
+	"github.com/enneo-ai/enneo-bridge/services/debouncer/internal/window"
+)
+
+// Config is the configuration of the debouncer.
+type Config struct {
+	RedisURL config.Secret `env:"REDIS_URL, default=redis://127.0.0.1:6379" desc:"Redis with the windows; may hold a password, so it is treated as a secret"`
+	Shards   int           `env:"DEBOUNCE_SHARDS, default=16" desc:"Parts that the windows are divided into; must be the same in all replicas, and stands in Redis"`
+	Batch    int           `env:"DEBOUNCE_BATCH, default=256" desc:"Most windows of a part that are claimed and flushed together"`
+	Lease    time.Duration `env:"DEBOUNCE_LEASE, default=30s" desc:"How long a claim keeps its windows from other replicas; after a crash they wait that long"`
+	Windows  pipeline.Windows
+	NATS     bus.Config
+}
+
+// Validate checks the figures.
+func (c *Config) Validate() error {
+	var errs []error
+	if c.Shards < 1 || c.Shards > window.MaxShards {
+		errs = append(errs, fmt.Errorf("DEBOUNCE_SHARDS: %d is not between 1 and %d", c.Shards, window.MaxShards))
+	}
+	if c.Batch < 1 || c.Batch > window.MaxBatch {
+		errs = append(errs, fmt.Errorf("DEBOUNCE_BATCH: %d is not between 1 and %d", c.Batch, window.MaxBatch))
+	}
+	if c.Lease < time.Second || c.Lease > 10*time.Minute {
+		errs = append(errs, fmt.Errorf("DEBOUNCE_LEASE: %s is not between 1s and 10m", c.Lease))
+	}
+	return errors.Join(errs...)
+}
+
+// Run runs the service until ctx ends, then finishes the batches in hand.
+func Run(ctx context.Context, env *app.Env) error {
+	var cfg Config
+	err := config.Load(ctx, env.Lookuper, &cfg)
+	sources, sourcesErr := cfg.Windows.Sources(ctx, env, source.Need{})
+	if err := errors.Join(err, sourcesErr); err != nil {
+		return err
+	}
+	rdb, err := openRedis(ctx, env, cfg.RedisURL)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rdb.Close() }() // Everything sent has been answered.
+	p, err := pipeline.OpenReady(ctx, env, "debouncer", &cfg.NATS, sources)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	store, err := openStore(ctx, env, rdb, cfg.Shards)
+	if err != nil {
+		return err
+	}
+	return run(ctx, env, &cfg, p, store, sources)
+}
+
+var errNoRedis = errors.New("not connected to Redis yet: see REDIS_URL")
+
+// openRedis waits until Redis is there; readiness depends on it from now on.
+func openRedis(ctx context.Context, env *app.Env, url config.Secret) (redis.UniversalClient, error) {
+	var opened atomic.Pointer[redis.UniversalClient]
+	env.Health.Add("redis", func(ctx context.Context) error {
+		if rdb := opened.Load(); rdb != nil {
+			return redisx.Ping(ctx, *rdb)
+		}
+		return errNoRedis
+	})
+	redisx.LogTo(env.Logger)
+	rdb, err := redisx.Open(ctx, url.Reveal())
+	if err != nil {
+		return nil, fmt.Errorf("REDIS_URL: %w", err)
+	}
+	opened.Store(&rdb)
+	return rdb, nil
+}
+
+// openStore waits until Redis is there; only a configuration that does not fit what is in Redis is final.
+func openStore(ctx context.Context, env *app.Env, rdb redis.UniversalClient, shards int) (*window.Store, error) {
+	pause := firstPause
+	for {
+		store, err := window.Open(ctx, rdb, window.Options{Shards: shards})
+		if err == nil || errors.Is(err, window.ErrShardCount) {
+			return store, err
+		}
+		env.Logger.WarnContext(ctx, "waiting for redis", "error", err.Error())
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for redis: %w", err)
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, longestPause)
+	}
+}
+
+func run(ctx context.Context, env *app.Env, cfg *Config, p *pipeline.Pipeline, store *window.Store, sources []*source.Source) error {
+	metrics, err := newMetrics(env.Telemetry.Meter("debouncer"), store.Len)
+	if err != nil {
+		return err
+	}
+	scheduler := window.NewScheduler(store, window.SchedulerOptions{Limit: cfg.Batch, Lease: cfg.Lease}, metrics, env.Logger)
+	refill := &refiller{
+		log: p.Log, ledger: p.Ledger, store: store, hint: scheduler.Hint, sources: map[string]*source.Source{},
+		logger: env.Logger, wanted: make(chan struct{}, 1),
+	}
+	metrics.refill = refill.want
+	refill.want()
+	flush := &flusher{bus: p.Bus, tracer: env.Telemetry.Tracer("debouncer"), propagator: env.Telemetry.Propagator}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, s := range sources {
+		refill.sources[s.Name] = s
+		a := &armer{
+			bus: p.Bus, log: p.Log, store: store, hint: scheduler.Hint, emptied: refill.want,
+			source: s, logger: env.Logger, metrics: metrics,
+		}
+		group.Go(func() error { return a.run(ctx) })
+	}
+	group.Go(func() error { return refill.run(ctx) })
+	group.Go(func() error { return p.Log.Follow(ctx) })
+	group.Go(func() error {
+		scheduler.Run(ctx, flush.flush)
+		return nil
+	})
+	return group.Wait()
+}

@@ -1,0 +1,86 @@
+// Package enricher reads each key with an open event once in its ERP, maps the answer to Enneo's structures and stores
+// it as the key's newest snapshot.
+//
+// Any number of replicas may run. A read covers the newest event that the log held for the key just before the read
+// began; what is covered already is not read again. A ticket is acknowledged after the snapshot is stored and the
+// publisher's ticket is sent, so whatever dies in between is done again.
+package enricher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/enneo-ai/enneo-bridge/libs/app"
+	"github.com/enneo-ai/enneo-bridge/libs/bus"
+	"github.com/enneo-ai/enneo-bridge/libs/config"
+	"github.com/enneo-ai/enneo-bridge/libs/erp"
+	"github.com/enneo-ai/enneo-bridge/libs/gate"
+	"github.com/enneo-ai/enneo-bridge/libs/pipeline"
+	"github.com/enneo-ai/enneo-bridge/libs/retry"
+	"github.com/enneo-ai/enneo-bridge/libs/source"
+)
+
+// Config is the configuration of the enricher.
+type Config struct {
+	GoneConfirm time.Duration `env:"GONE_CONFIRM, default=60s" desc:"How long after the first look that finds a key gone in the ERP a second look has to find the same"`
+	Windows     pipeline.Windows
+	NATS        bus.Config
+}
+
+// Validate checks the figures.
+func (c *Config) Validate() error {
+	if c.GoneConfirm < 0 || c.GoneConfirm > 24*time.Hour {
+		return fmt.Errorf("GONE_CONFIRM: %s is not between 0 and 24h", c.GoneConfirm)
+	}
+	return nil
+}
+
+// Pauses between the tries of a key that fails.
+const (
+	firstRetry = time.Second
+	maxRetry   = time.Minute
+)
+
+// Run runs the service until ctx ends, then finishes the reads that have begun.
+func Run(ctx context.Context, env *app.Env) error {
+	var cfg Config
+	err := config.Load(ctx, env.Lookuper, &cfg)
+	sources, sourcesErr := cfg.Windows.Sources(ctx, env, source.Need{ERP: true})
+	if err := errors.Join(err, sourcesErr); err != nil {
+		return err
+	}
+	p, err := pipeline.OpenReady(ctx, env, "enricher", &cfg.NATS, sources)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	metrics, err := newMetrics(env.Telemetry.Meter("enricher"))
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, s := range sources {
+		g := gate.New(gate.Options{})
+		e := &enricher{
+			bus: p.Bus, log: p.Log, snapshots: p.Snapshots, ledger: p.Ledger, dead: p.Dead,
+			reader: erp.New(s, erp.WithTracerProvider(env.Telemetry.TracerProvider)), gate: g, retries: retry.New(firstRetry, maxRetry),
+			refusals:   retry.New(firstRetry, maxRetry),
+			propagator: env.Telemetry.Propagator, tracer: env.Telemetry.Tracer("enricher"),
+			goneConfirm: cfg.GoneConfirm, minAge: s.MinAge, logger: env.Logger, metrics: metrics,
+		}
+		workers := &bus.Workers{
+			Open: func(ctx context.Context) (jetstream.Consumer, error) {
+				return p.Bus.Consumer(ctx, bus.StageEnrich, s.Name)
+			},
+			Count: s.Concurrency, Gate: g, Handle: e.handle, Logger: env.Logger,
+		}
+		group.Go(func() error { return workers.Run(ctx) })
+	}
+	group.Go(func() error { return p.Log.Follow(ctx) })
+	return group.Wait()
+}

@@ -1,0 +1,91 @@
+// Package ingestor takes what the ERPs tell, finds the identifiers in it and appends one event per identifier to the
+// event log. It answers 202 only after the log has acknowledged all of them; if the log cannot, it answers 503 with
+// Retry-After itself, and stays in rotation to do so.
+//
+// It keeps no state: any number of replicas may run.
+package ingestor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/enneo-ai/enneo-bridge/libs/app"
+	"github.com/enneo-ai/enneo-bridge/libs/bus"
+	"github.com/enneo-ai/enneo-bridge/libs/config"
+	"github.com/enneo-ai/enneo-bridge/libs/httpx"
+	"github.com/enneo-ai/enneo-bridge/libs/pipeline"
+	"github.com/enneo-ai/enneo-bridge/libs/source"
+)
+
+// Config is the configuration of the ingestor.
+type Config struct {
+	ListenAddr string `env:"LISTEN_ADDR, default=:8080" desc:"Address of the webhook endpoints"`
+	MaxBody    int64  `env:"INGEST_MAX_BODY, default=524288" desc:"Largest body of a webhook in bytes; above 700000 the max_payload of NATS must be raised to twice as much"`
+	MaxEvents  int    `env:"INGEST_MAX_EVENTS, default=1000" desc:"Most events in one body"`
+	Windows    pipeline.Windows
+	NATS       bus.Config
+}
+
+// Validate checks the limits. A body without an identifier becomes a dead letter, as base64 in one message: the default
+// fits into the 1 MiB that NATS allows unless its max_payload says more, and 2 MiB fit into the 4 MiB that DEAD takes.
+func (c *Config) Validate() error {
+	var errs []error
+	if c.MaxBody < 1 || c.MaxBody > 2<<20 {
+		errs = append(errs, fmt.Errorf("INGEST_MAX_BODY: %d is not between 1 and %d bytes", c.MaxBody, 2<<20))
+	}
+	if c.MaxEvents < 1 || c.MaxEvents > 10_000 {
+		errs = append(errs, fmt.Errorf("INGEST_MAX_EVENTS: %d is not between 1 and 10000", c.MaxEvents))
+	}
+	return errors.Join(errs...)
+}
+
+// Run runs the service until ctx ends, then answers the requests that have begun.
+func Run(ctx context.Context, env *app.Env) error {
+	var cfg Config
+	err := config.Load(ctx, env.Lookuper, &cfg)
+	sources, sourcesErr := cfg.Windows.Sources(ctx, env, source.Need{Webhook: true})
+	if err := errors.Join(err, sourcesErr); err != nil {
+		return err
+	}
+	metrics, err := newMetrics(env.Telemetry.Meter("ingestor"))
+	if err != nil {
+		return err
+	}
+	in := &intake{
+		sources: map[string]*source.Source{}, propagator: env.Telemetry.Propagator,
+		maxBody: cfg.MaxBody, maxEvents: cfg.MaxEvents, logger: env.Logger, metrics: metrics,
+	}
+	for _, s := range sources {
+		in.sources[s.Name] = s
+	}
+	mux := http.NewServeMux()
+	in.routes(mux)
+	server, err := httpx.New(ctx, httpx.Options{
+		Addr: cfg.ListenAddr, Logger: env.Logger,
+		Handler: httpx.Instrument(env.Telemetry, "ingestor", httpx.Recover(env.Logger, mux)),
+	})
+	if err != nil {
+		return fmt.Errorf("LISTEN_ADDR: %w", err)
+	}
+	env.OnListen("http", server.Addr())
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return server.Run(ctx) })
+	// The server answers 503 by itself until the log is there: a sender that is told nothing may not come again.
+	group.Go(func() error {
+		p, err := pipeline.Open(ctx, env, "ingestor", &cfg.NATS, sources)
+		if err != nil {
+			return err
+		}
+		in.open(p)
+		return p.Log.Follow(ctx)
+	})
+	err = group.Wait()
+	if p := in.pipeline.Load(); p != nil {
+		p.Close()
+	}
+	return err
+}

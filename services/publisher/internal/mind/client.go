@@ -1,0 +1,277 @@
+// Package mind is the client of Enneo's API ("Mind") for the import of contracts and customers.
+//
+// Documented by Enneo: the base URL https://<instance>.enneo.ai/api/mind, the header "Authorization: Bearer <JWT>", that
+// contracts and customers are created, updated and deleted by API calls, and their data structures. Not public: the paths
+// and verbs of these calls. Ours are defaults and configurable.
+//
+// # Concurrency
+//
+// A Client is safe for concurrent use.
+package mind
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/enneo-ai/enneo-bridge/libs/config"
+	"github.com/enneo-ai/enneo-bridge/libs/fault"
+	"github.com/enneo-ai/enneo-bridge/libs/key"
+)
+
+// Config is how to reach Enneo.
+type Config struct {
+	BaseURL      string        `env:"ENNEO_BASE_URL, required" desc:"Base URL of Enneo's API, up to and with /api/mind"`
+	Token        config.Secret `env:"ENNEO_TOKEN, required" desc:"JWT for Enneo's API, sent as Authorization: Bearer"`
+	ContractPath string        `env:"ENNEO_CONTRACT_PATH, default=/contract/{id}" desc:"Path of a contract below the base URL; not public, so this is a default of ours"`
+	CustomerPath string        `env:"ENNEO_CUSTOMER_PATH, default=/customer/{id}" desc:"Path of a customer below the base URL; not public, so this is a default of ours"`
+	PutMethod    string        `env:"ENNEO_PUT_METHOD, default=PUT" desc:"HTTP method that creates or updates; not public, so this is a default of ours"`
+	Timeout      time.Duration `env:"ENNEO_TIMEOUT, default=15s" desc:"How long one request to Enneo may take"`
+}
+
+// Validate checks what the single fields cannot.
+func (c *Config) Validate() error {
+	var errs []error
+	base, err := url.Parse(c.BaseURL)
+	if err != nil || (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" {
+		errs = append(errs, errors.New("ENNEO_BASE_URL: must be like https://<instance>.enneo.ai/api/mind"))
+	}
+	for name, path := range map[string]string{"ENNEO_CONTRACT_PATH": c.ContractPath, "ENNEO_CUSTOMER_PATH": c.CustomerPath} {
+		// In a query an id would need another escaping than in a path.
+		if !strings.HasPrefix(path, "/") || !strings.Contains(path, "{id}") || strings.ContainsAny(path, "?#") {
+			errs = append(errs, fmt.Errorf("%s: %q must begin with /, contain {id} and have no query or fragment", name, path))
+		}
+	}
+	if c.PutMethod != http.MethodPut && c.PutMethod != http.MethodPost && c.PutMethod != http.MethodPatch {
+		errs = append(errs, fmt.Errorf("ENNEO_PUT_METHOD: %q is not PUT, POST or PATCH", c.PutMethod))
+	}
+	if c.Timeout < 100*time.Millisecond || c.Timeout > 10*time.Minute {
+		errs = append(errs, fmt.Errorf("ENNEO_TIMEOUT: %s is not between 100ms and 10m", c.Timeout))
+	}
+	return errors.Join(errs...)
+}
+
+// maxAnswer bounds what is read of an answer.
+const maxAnswer = 1 << 20
+
+// Client sends to Enneo.
+type Client struct {
+	cfg    *Config
+	http   *http.Client
+	tracer trace.Tracer
+}
+
+// maxIdle is how many connections are kept open between requests.
+const maxIdle = 64
+
+// New makes a client. Its spans name the operation and the kind; no URL, since that ends with an id.
+func New(cfg *Config, tracer trace.Tracer) *Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert,errcheck // It is one, by its documentation.
+	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = maxIdle, maxIdle
+	return &Client{cfg: cfg, tracer: tracer, http: &http.Client{
+		Transport: transport,
+		// An API does not redirect a write; following one could repeat it elsewhere, with our token.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// Timeout is how long one request may take.
+func (c *Client) Timeout() time.Duration { return c.cfg.Timeout }
+
+// Put creates or updates the contract or customer with Enneo's id. body is Enneo's structure as JSON text.
+func (c *Client) Put(ctx context.Context, kind key.Kind, id, body string) error {
+	return c.send(ctx, c.cfg.PutMethod, kind, id, body)
+}
+
+// Delete deletes it. One that Enneo does not have is deleted already.
+func (c *Client) Delete(ctx context.Context, kind key.Kind, id string) error {
+	err := c.send(ctx, http.MethodDelete, kind, id, "")
+	if f := fault.Of(err); f != nil && f.Status == http.StatusNotFound && f.Reason == reasonNotFound {
+		return nil
+	}
+	return err
+}
+
+const reasonNotFound = "not_found"
+
+func (c *Client) send(ctx context.Context, method string, kind key.Kind, id, body string) error {
+	ctx, span := c.tracer.Start(ctx, "enneo "+method, trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithAttributes(attribute.String("http.request.method", method), attribute.String("kind", string(kind))))
+	defer span.End()
+	err := c.exchange(ctx, method, kind, id, body)
+	if err != nil {
+		span.SetStatus(codes.Error, fault.Of(err).Reason)
+	}
+	return err
+}
+
+func (c *Client) exchange(ctx context.Context, method string, kind key.Kind, id, body string) error {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	path := c.cfg.ContractPath
+	if kind == key.Customer {
+		path = c.cfg.CustomerPath
+	}
+	path = strings.ReplaceAll(path, "{id}", url.PathEscape(id))
+	// A server would walk up on these even if they were escaped, and change something else.
+	if segments := strings.Split(path, "/"); slices.Contains(segments, ".") || slices.Contains(segments, "..") {
+		return unsendable(errors.New("the ids . and .. cannot stand in a path"))
+	}
+	var payload io.Reader
+	if body != "" {
+		payload = strings.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.cfg.BaseURL, "/")+path, payload)
+	if err != nil {
+		return unsendable(errors.New("the id makes no valid URL"))
+	}
+	req.Header.Set("Authorization", "Bearer "+c.cfg.Token.Reveal())
+	req.Header.Set("Accept", "application/json")
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return networkFault(err)
+	}
+	defer func() { _ = resp.Body.Close() }() // Nothing was written, so closing loses nothing.
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		f := networkFault(err)
+		f.Status, f.Unknown = resp.StatusCode, true
+		return f
+	}
+	return judge(resp, answer)
+}
+
+// unsendable is the fault of a request that cannot be built for this key.
+func unsendable(err error) *fault.Fault {
+	return &fault.Fault{Scope: fault.Key, Permanent: true, Reason: "no_request", Err: err}
+}
+
+// networkFault classifies a call without an answer. Only if no connection was made is it certain that nothing happened.
+func networkFault(err error) *fault.Fault {
+	f := &fault.Fault{Scope: fault.Target, Reason: "network", Unknown: true, Err: plainError(err)}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		f.Unknown = false
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		f.Reason = "timeout"
+	}
+	return f
+}
+
+// plainError drops the URL from a client's error: it ends with an id.
+func plainError(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err
+	}
+	return err
+}
+
+// judge classifies an answer. What concerns only this key is permanent: Enneo has understood the request and refuses it.
+// Everything else concerns Enneo as a whole, or our access to it; it passes or somebody mends it, and nothing is lost meanwhile.
+func judge(resp *http.Response, answer []byte) error {
+	f := &fault.Fault{Status: resp.StatusCode, Scope: fault.Target, Reason: "unavailable", RetryAfter: retryAfter(resp.Header.Get("Retry-After"))}
+	switch code := resp.StatusCode; {
+	case code >= 200 && code < 300 && isPage(resp.Header, answer):
+		// A page for people, of whoever stands in between, with a status that says nothing.
+		f.Reason = "web_page"
+	case code >= 200 && code < 300:
+		return judgeBody(answer, code)
+	case code == http.StatusTooManyRequests:
+		f.Reason = "rate_limited"
+	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusProxyAuthRequired:
+		f.Reason = "unauthorized"
+	case code == http.StatusRequestTimeout, code == http.StatusBadGateway, code == http.StatusGatewayTimeout:
+		// Somebody in between gave up; Enneo may still be working on it.
+		f.Unknown = true
+	case code == http.StatusLocked, code == http.StatusTooEarly:
+	case code == http.StatusNotFound && resp.Request.Method == http.MethodDelete && isJSONObject(answer):
+		f.Scope, f.Reason = fault.Key, reasonNotFound
+	case code == http.StatusNotFound, code == http.StatusMethodNotAllowed, code >= 300 && code < 400:
+		// Creating something cannot fail because it is not there: the route is wrong, for every key.
+		f.Reason = "wrong_route"
+	case code < 200, code >= 500:
+	default:
+		f.Scope, f.Permanent, f.Reason = fault.Key, true, "refused"
+		f.Answer = shape(answer)
+	}
+	return f
+}
+
+// judgeBody recognises a failure that is told with a success status.
+func judgeBody(answer []byte, status int) error {
+	var told struct {
+		Success *bool `json:"success"`
+	}
+	if json.Unmarshal(answer, &told) == nil && told.Success != nil && !*told.Success {
+		return &fault.Fault{Scope: fault.Key, Permanent: true, Reason: "refused", Status: status, Answer: shape(answer), Err: errors.New("success is false")}
+	}
+	return nil
+}
+
+// isPage tells whether the answer is HTML, which Enneo's API does not speak.
+func isPage(header http.Header, answer []byte) bool {
+	mediaType, _, err := mime.ParseMediaType(header.Get("Content-Type"))
+	return err == nil && mediaType == "text/html" || bytes.HasPrefix(bytes.TrimSpace(answer), []byte("<"))
+}
+
+func isJSONObject(answer []byte) bool {
+	var object map[string]json.RawMessage
+	return json.Unmarshal(answer, &object) == nil
+}
+
+// plainName is what the name of a field looks like; anything else may be data used as a key, such as an id or a mail address.
+var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z_]{0,39}$`)
+
+// shape tells an answer's field names without their values, which may be personal.
+func shape(answer []byte) string {
+	var object map[string]json.RawMessage
+	if json.Unmarshal(answer, &object) != nil {
+		return fmt.Sprintf("%d bytes, not a JSON object", len(answer))
+	}
+	names := slices.Sorted(maps.Keys(object))
+	for i, name := range names {
+		if !plainName.MatchString(name) {
+			names[i] = "?"
+		}
+	}
+	const most = 20
+	if len(names) > most {
+		names = append(names[:most], "…")
+	}
+	return "JSON object with the fields " + strings.Join(names, ", ")
+}
+
+// maxRetryAfter is the longest wait that an answer can ask for; more would be a broken clock, and keep a key back for good.
+const maxRetryAfter = 15 * time.Minute
+
+// retryAfter reads the header of that name: seconds or a date. 0 if there is none or it makes no sense.
+func retryAfter(value string) time.Duration {
+	value = strings.TrimSpace(value)
+	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil && seconds > 0 {
+		return time.Duration(min(seconds, int64(maxRetryAfter/time.Second))) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return min(max(0, time.Until(at)), maxRetryAfter)
+	}
+	return 0
+}
