@@ -8,8 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
-	"time"
 
 	"github.com/enneo-ai/enneo-bridge/libs/fault"
 	"github.com/enneo-ai/enneo-bridge/libs/profile"
@@ -27,9 +25,6 @@ const (
 	ReasonUnsupported  = "unsupported"
 	ReasonNoRequest    = "no_request"
 )
-
-// maxRetryAfter is the longest wait that an ERP may ask for; more would be a broken clock.
-const maxRetryAfter = 24 * time.Hour
 
 // canceled is the fault of a request that was not sent, or not waited for, because the caller gave up. It says nothing
 // about the ERP.
@@ -78,7 +73,7 @@ func shown(err error) bool {
 
 // statusFault is the fault of a status that concerns the whole ERP, nil for all others.
 func (c *Client) statusFault(resp *http.Response) *fault.Fault {
-	f := &fault.Fault{Scope: fault.Target, Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), c.now())}
+	f := &fault.Fault{Scope: fault.Target, Status: resp.StatusCode, RetryAfter: fault.ParseRetryAfter(resp.Header.Get("Retry-After"), c.now())}
 	switch code := resp.StatusCode; {
 	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusProxyAuthRequired:
 		f.Reason, f.Err = ReasonUnauthorized, errors.New("the ERP refuses the credentials")
@@ -94,15 +89,4 @@ func (c *Client) statusFault(resp *http.Response) *fault.Fault {
 		return nil
 	}
 	return f
-}
-
-// retryAfter reads the header in seconds or as a date (RFC 9110, 10.2.3); 0 if it is neither, or in the past.
-func retryAfter(header string, now time.Time) time.Duration {
-	wait := time.Duration(0)
-	if seconds, err := strconv.ParseInt(header, 10, 64); err == nil {
-		wait = time.Duration(min(seconds, int64(maxRetryAfter/time.Second))) * time.Second
-	} else if at, err := http.ParseTime(header); err == nil {
-		wait = at.Sub(now)
-	}
-	return min(max(wait, 0), maxRetryAfter)
 }

@@ -79,7 +79,7 @@ func TestWhatAnERPMayDoWrong(t *testing.T) {
 		{"429 with a date in the past", answers(429, "", "Retry-After: Mon, 02 Nov 2026 11:00:00 GMT"), target(erp.ReasonRateLimited, 429)},
 		{"429 with nonsense", answers(429, "", "Retry-After: soon"), target(erp.ReasonRateLimited, 429)},
 		{"429 with a negative wait", answers(429, "", "Retry-After: -5"), target(erp.ReasonRateLimited, 429)},
-		{"429 with a wait of ages", answers(429, "", "Retry-After: 9223372036854775807"), waiting(target(erp.ReasonRateLimited, 429), 24*time.Hour)},
+		{"429 with a wait of ages", answers(429, "", "Retry-After: 9223372036854775807"), waiting(target(erp.ReasonRateLimited, 429), fault.MaxRetryAfter)},
 		{"503 with seconds", answers(503, "<html>", "Retry-After: 7"), waiting(target(erp.ReasonUnavailable, 503), 7*time.Second)},
 		{"500", answers(500, `{"message":"Mustermann"}`), target(erp.ReasonUnavailable, 500)},
 		{"599", answers(599, ""), target(erp.ReasonUnavailable, 599)},

@@ -31,9 +31,6 @@ type Options struct {
 	Max time.Duration
 }
 
-// maxRetryAfter bounds how long a target can send us away: an answer may be wrong.
-const maxRetryAfter = 15 * time.Minute
-
 // Gate is open while the target answers.
 type Gate struct {
 	threshold int
@@ -144,7 +141,7 @@ func (g *Gate) Report(f *fault.Fault) (changed bool) {
 	if !g.shut && g.faults < g.threshold && f.RetryAfter == 0 {
 		return false
 	}
-	asked := min(f.RetryAfter, maxRetryAfter)
+	asked := min(f.RetryAfter, fault.MaxRetryAfter)
 	// Calls that were already under way when the gate shut report as well; they must not lengthen the pause, unless the
 	// target itself asks for more.
 	if g.shut && time.Now().Before(g.until) {

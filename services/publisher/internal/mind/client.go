@@ -23,7 +23,6 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -189,7 +188,7 @@ func plainError(err error) error {
 // judge classifies an answer. What concerns only this key is permanent: Enneo has understood the request and refuses it.
 // Everything else concerns Enneo as a whole, or our access to it; it passes or somebody mends it, and nothing is lost meanwhile.
 func judge(resp *http.Response, answer []byte) error {
-	f := &fault.Fault{Status: resp.StatusCode, Scope: fault.Target, Reason: "unavailable", RetryAfter: retryAfter(resp.Header.Get("Retry-After"))}
+	f := &fault.Fault{Status: resp.StatusCode, Scope: fault.Target, Reason: "unavailable", RetryAfter: fault.ParseRetryAfter(resp.Header.Get("Retry-After"), time.Now())}
 	switch code := resp.StatusCode; {
 	case code >= 200 && code < 300 && isPage(resp.Header, answer):
 		// A page for people, of whoever stands in between, with a status that says nothing.
@@ -259,19 +258,4 @@ func shape(answer []byte) string {
 		names = append(names[:most], "…")
 	}
 	return "JSON object with the fields " + strings.Join(names, ", ")
-}
-
-// maxRetryAfter is the longest wait that an answer can ask for; more would be a broken clock, and keep a key back for good.
-const maxRetryAfter = 15 * time.Minute
-
-// retryAfter reads the header of that name: seconds or a date. 0 if there is none or it makes no sense.
-func retryAfter(value string) time.Duration {
-	value = strings.TrimSpace(value)
-	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil && seconds > 0 {
-		return time.Duration(min(seconds, int64(maxRetryAfter/time.Second))) * time.Second
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return min(max(0, time.Until(at)), maxRetryAfter)
-	}
-	return 0
 }

@@ -311,23 +311,6 @@ func (endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestRetryAfterIsBounded(t *testing.T) {
-	t.Parallel()
-	for value, want := range map[string]time.Duration{
-		"": 0, "soon": 0, "-1": 0, "0": 0, "1": time.Second, " 90 ": 90 * time.Second, "1.5": 0,
-		"86400": maxRetryAfter, "9223372036854775807": maxRetryAfter, "10000000000": maxRetryAfter, "99999999999999999999": 0,
-		"Mon, 01 Jan 2001 00:00:00 GMT": 0, "Fri, 31 Dec 9999 23:59:59 GMT": maxRetryAfter,
-	} {
-		if got := retryAfter(value); got != want {
-			t.Errorf("retryAfter(%q) = %s, want %s", value, got, want)
-		}
-	}
-	in := time.Now().Add(time.Minute).UTC().Format(http.TimeFormat)
-	if got := retryAfter(in); got < 50*time.Second || got > time.Minute {
-		t.Errorf("retryAfter(in a minute) = %s", got)
-	}
-}
-
 func TestConfigurationThatMakesNoSenseIsRefused(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -396,7 +379,7 @@ func FuzzJudge(f *testing.F) {
 		if got.Scope == fault.Key && !got.Permanent && (!remove || status != http.StatusNotFound) {
 			t.Errorf("status %d is a passing fault of the key", status)
 		}
-		if got.RetryAfter < 0 || got.RetryAfter > maxRetryAfter {
+		if got.RetryAfter < 0 || got.RetryAfter > fault.MaxRetryAfter {
 			t.Errorf("asks to wait %s", got.RetryAfter)
 		}
 		if got.Status != status || got.Reason == "" {
