@@ -126,6 +126,9 @@ func (b *Box) get(ctx context.Context, subject string) (*bridgev1.DeadLetter, ui
 func (b *Box) Clear(ctx context.Context, k key.Key, p position.Position) error {
 	for _, stage := range []string{StageEnrich, StagePublish} {
 		letter, sequence, err := b.get(ctx, bus.DeadSubject(stage, k))
+		if errors.Is(err, errUnreadable) {
+			continue // Nothing of ours: it must not keep the key from being settled. It expires, or is replaced.
+		}
 		if err != nil {
 			return err
 		}
@@ -136,8 +139,11 @@ func (b *Box) Clear(ctx context.Context, k key.Key, p position.Position) error {
 		if err != nil {
 			return fmt.Errorf("open the dead letters: %w", err)
 		}
-		if err := stream.SecureDeleteMsg(ctx, sequence); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
-			return fmt.Errorf("remove a dead letter: %w", err)
+		if err := stream.SecureDeleteMsg(ctx, sequence); err != nil {
+			// Somebody else may have removed or replaced it meanwhile. The client gives that refusal no name of its own.
+			if _, left := stream.GetMsg(ctx, sequence); !errors.Is(left, jetstream.ErrMsgNotFound) {
+				return fmt.Errorf("remove a dead letter: %w", err)
+			}
 		}
 	}
 	return nil

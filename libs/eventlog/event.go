@@ -27,6 +27,37 @@ type Event struct {
 	ID        string
 	msg       *nats.Msg
 	messageID string
+	after     *uint64
+}
+
+// After makes the append conditional: it fails with ErrNotLast unless the newest event of the key then is the one with
+// this sequence; 0 means that the log holds none. Of several writers that decide on the same state, one appends.
+func (e Event) After(sequence uint64) Event {
+	e.after = &sequence
+	return e
+}
+
+// originAttribute is the CloudEvents extension that holds the origin, in lower case, so that whoever counts events need not
+// read their data.
+const originAttribute = "origin"
+
+// originHeader is originAttribute as a NATS header.
+const originHeader = "ce-" + originAttribute
+
+const originPrefix = "ORIGIN_"
+
+// OriginWord is the name of an origin in metrics and headers, for example "webhook".
+func OriginWord(o bridgev1.Origin) string {
+	return strings.ToLower(strings.TrimPrefix(o.String(), originPrefix))
+}
+
+// OriginOf reads the origin from the header of an event; it is unspecified if the event says none that is known.
+func OriginOf(header nats.Header) bridgev1.Origin {
+	values := header[originHeader]
+	if len(values) != 1 {
+		return bridgev1.Origin_ORIGIN_UNSPECIFIED
+	}
+	return bridgev1.Origin(bridgev1.Origin_value[originPrefix+strings.ToUpper(values[0])])
 }
 
 // Change says what is to be appended.
@@ -78,6 +109,7 @@ func NewEvent(ctx context.Context, propagator propagation.TextMapPropagator, c C
 	if err != nil {
 		return Event{}, err
 	}
+	ev.SetExtension(originAttribute, OriginWord(c.Origin))
 	msg, err := ce.Encode(bus.EventSubject(c.Key), ev)
 	if err != nil {
 		return Event{}, err

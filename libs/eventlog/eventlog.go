@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,9 @@ import (
 // epochRecord is the key of the LogEpoch record in the bucket BRIDGE.
 const epochRecord = "log.epoch"
 
+// ErrNotLast is the error of a conditional append whose key has another newest event by then; test with errors.Is.
+var ErrNotLast = errors.New("the key has another newest event")
+
 // Log is the event log. Make one with Open.
 type Log struct {
 	bus     *bus.Bus
@@ -45,6 +49,7 @@ type Log struct {
 	stream  jetstream.Stream
 	epochs  *record.Bucket[bridgev1.LogEpoch, *bridgev1.LogEpoch]
 	settled *record.Bucket[bridgev1.Settlement, *bridgev1.Settlement]
+	guard   func(context.Context) error
 
 	epoch      atomic.Uint64
 	reconnects atomic.Uint64 // of the connection, when the epoch was last verified
@@ -70,12 +75,17 @@ func Open(ctx context.Context, b *bus.Bus, logger *slog.Logger) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the event log: %w", err)
 	}
-	l := &Log{bus: b, logger: logger, stream: stream, epochs: epochs, settled: settled, changed: make(chan struct{})}
+	l := &Log{bus: b, logger: logger, stream: stream, epochs: epochs, settled: settled, changed: make(chan struct{}), guard: unguarded}
 	if err := l.verify(ctx, b.Reconnects()); err != nil {
 		return nil, err
 	}
 	return l, nil
 }
+
+func unguarded(context.Context) error { return nil }
+
+// Guard makes Append ask allow before it stores anything, and fail with its error. Call it before the log is used.
+func (l *Log) Guard(allow func(context.Context) error) { l.guard = allow }
 
 // Epoch returns the current epoch. After a reconnection it verifies first that the log is still the one it knew.
 func (l *Log) Epoch(ctx context.Context) (uint64, error) {
@@ -213,8 +223,9 @@ func (l *Log) begin(ctx context.Context, old, known uint64, info *jetstream.Stre
 	now := time.Now()
 	next := max(uint64(now.Unix()), old+1)
 	first := known == 0 && old == 0
+	var began bool
 	entry, err := l.epochs.Change(ctx, epochRecord, func(e *bridgev1.LogEpoch) error {
-		if e.GetEpoch() != known {
+		if began = e.GetEpoch() == known; !began {
 			return record.ErrUnchanged
 		}
 		e.Epoch, e.Reason = next, reason
@@ -226,7 +237,7 @@ func (l *Log) begin(ctx context.Context, old, known uint64, info *jetstream.Stre
 	if err != nil {
 		return fmt.Errorf("begin a log epoch: %w", err)
 	}
-	if !first && entry.Value.GetEpoch() == next {
+	if began && !first {
 		l.logger.ErrorContext(ctx, "a new log epoch begins: every key of the log is read again, and a full reconciliation is due",
 			"reason", reason, "epoch", next, "log_last_sequence", info.State.LastSeq)
 	}
@@ -246,7 +257,12 @@ func (l *Log) SetBack(ctx context.Context, observed uint64) error {
 	if err != nil {
 		return fmt.Errorf("look at the event log: %w", err)
 	}
-	return l.begin(ctx, observed, observed, stream.CachedInfo(), "a key was known beyond its last event in the log", l.bus.Reconnects())
+	err = l.begin(ctx, observed, observed, stream.CachedInfo(), "a key was known beyond its last event in the log", l.bus.Reconnects())
+	if err == nil && l.epoch.Load() <= observed {
+		// The record of the epoch was lost or set back as well.
+		return l.verify(ctx, l.bus.Reconnects())
+	}
+	return err
 }
 
 // Last is the newest event of a key in the log.
@@ -274,8 +290,11 @@ func (l *Log) Last(ctx context.Context, k key.Key) (last Last, found bool, err e
 }
 
 // Append stores events and waits for the log's acknowledgement of each. An event with a message id that the log still
-// remembers is not stored again: its ack says duplicate.
+// remembers is not stored again: its ack says duplicate. If the guard does not allow it, nothing is stored.
 func (l *Log) Append(ctx context.Context, events []Event) ([]*jetstream.PubAck, []error) {
+	if err := l.guard(ctx); err != nil && len(events) > 0 {
+		return make([]*jetstream.PubAck, len(events)), slices.Repeat([]error{err}, len(events))
+	}
 	msgs, opts := make([]*nats.Msg, len(events)), make([][]jetstream.PublishOpt, len(events))
 	for i, e := range events {
 		msgs[i] = e.msg
@@ -283,12 +302,28 @@ func (l *Log) Append(ctx context.Context, events []Event) ([]*jetstream.PubAck, 
 		if e.messageID != "" {
 			opts[i] = append(opts[i], jetstream.WithMsgID(e.messageID))
 		}
+		if e.after != nil {
+			opts[i] = append(opts[i], jetstream.WithExpectLastSequencePerSubject(*e.after))
+		}
 	}
 	acks, errs := l.bus.PublishAll(ctx, msgs, opts...)
+	for i, err := range errs {
+		if notLast(err) {
+			errs[i] = fmt.Errorf("%w: %w", ErrNotLast, err)
+		}
+	}
 	for _, ack := range acks {
 		if ack != nil {
 			l.Seen(ack.Sequence)
 		}
 	}
 	return acks, errs
+}
+
+// notLast tells whether the server has refused an append because of what it was conditional on.
+func notLast(err error) bool {
+	refusal, ok := errors.AsType[*jetstream.APIError](err)
+	// A stream with replicas gives the second one.
+	return ok && (refusal.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+		refusal.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }

@@ -25,6 +25,9 @@ type Balance struct {
 	Open    uint64 `json:"open"`
 	// ByOutcome splits Settled by how the key's newest settled position ended, in lower case: "delivered", "dead_letter" ….
 	ByOutcome map[string]uint64 `json:"by_outcome"`
+	// Superseded is how many of Settled are older than the newest settled event of their key: what was done for that one
+	// covers them.
+	Superseded uint64 `json:"superseded"`
 	// Keys is the number of keys in the log or in the ledger.
 	Keys uint64 `json:"keys"`
 	// OpenKeys lists every key with open events, the oldest first.
@@ -73,7 +76,10 @@ func (l *Ledger) Audit(ctx context.Context, epoch uint64) (Balance, error) {
 		balance.Accepted++
 		if Covers(a.settled, position.Position{Epoch: epoch, Sequence: sequence}) {
 			balance.Settled++
-			balance.ByOutcome[outcomeWord(a.settled.GetOutcome())]++
+			balance.ByOutcome[OutcomeWord(a.settled.GetOutcome())]++
+			if sequence < a.settled.GetCovered().GetSequence() || epoch < a.settled.GetCovered().GetEpoch() {
+				balance.Superseded++
+			}
 			return
 		}
 		balance.Open++
@@ -100,7 +106,20 @@ func (l *Ledger) Audit(ctx context.Context, epoch uint64) (Balance, error) {
 	return balance, nil
 }
 
-func outcomeWord(o bridgev1.Outcome) string {
+// Overdue lists the open keys whose oldest open event is older than the bound of its source, the oldest first.
+func (b *Balance) Overdue(now time.Time, bound func(source string) time.Duration) []OpenKey {
+	var overdue []OpenKey
+	for _, k := range b.OpenKeys {
+		source, _, _ := strings.Cut(k.Key, ".")
+		if now.Sub(k.Oldest) > bound(source) {
+			overdue = append(overdue, k)
+		}
+	}
+	return overdue
+}
+
+// OutcomeWord is the name of an outcome in metrics and in a Balance, for example "delivered".
+func OutcomeWord(o bridgev1.Outcome) string {
 	return strings.ToLower(strings.TrimPrefix(o.String(), "OUTCOME_"))
 }
 
@@ -148,6 +167,13 @@ func eachEvent(ctx context.Context, stream jetstream.Stream, last uint64, visit 
 	}
 }
 
+// Owes tells whether the record owes Enneo a delivery, or has one under way, although everything it covers has an outcome:
+// the ticket for it may be lost. A dead letter is owed nothing, a person decides.
+func Owes(s *bridgev1.Settlement) bool {
+	return s.GetOutcome() != bridgev1.Outcome_OUTCOME_UNSPECIFIED && s.GetOutcome() != bridgev1.Outcome_OUTCOME_DEAD_LETTER &&
+		!Settles(s, position.FromProto(s.GetCovered()))
+}
+
 // EachOpen visits every key of the log whose newest event is not settled, with that event's position, and every key that
 // is owed a delivery although its newest event is covered: the ticket for it may be lost. A dead letter is owed nothing, a
 // person decides. What is settled is read first, so a key that is being settled meanwhile is visited rather than left out.
@@ -163,7 +189,7 @@ func (l *Ledger) EachOpen(ctx context.Context, epoch uint64, visit func(k key.Ke
 	covered, newest := map[string]position.Position{}, map[string]uint64{}
 	err = l.Each(ctx, func(k string, e Entry) error {
 		p := position.FromProto(e.Value.GetCovered())
-		if Settles(e.Value, p) || e.Value.GetOutcome() == bridgev1.Outcome_OUTCOME_DEAD_LETTER {
+		if Covers(e.Value, p) && !Owes(e.Value) {
 			covered[k] = p
 		}
 		return nil
