@@ -27,9 +27,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/enneo-ai/enneo-bridge/libs/config"
+	"github.com/enneo-ai/enneo-bridge/libs/durability"
 )
 
-// Config is how to reach NATS and how large its streams may grow.
+// Config is how to reach NATS, how large its streams may grow and what their acknowledgements must be worth.
 type Config struct {
 	URL             config.Secret `env:"NATS_URL, default=nats://127.0.0.1:4222" desc:"NATS servers, comma-separated; may hold user and password, so it is treated as a secret"`
 	CredentialsFile string        `env:"NATS_CREDENTIALS_FILE" desc:"File with NATS user credentials (JWT and seed)"`
@@ -37,6 +38,7 @@ type Config struct {
 	CertFile        string        `env:"NATS_CERT_FILE" desc:"File with the client certificate, PEM; needs NATS_KEY_FILE"`
 	KeyFile         string        `env:"NATS_KEY_FILE" desc:"File with the client key, PEM; needs NATS_CERT_FILE"`
 	Topology        Topology
+	Durability      durability.Config
 }
 
 // Validate checks what belongs together.

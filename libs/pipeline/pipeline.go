@@ -1,5 +1,5 @@
 // Package pipeline opens what every service of the pipeline shares: the bus with its topology, the event log, what is
-// settled, the snapshots and the dead letters.
+// settled, the snapshots, the dead letters and what an acknowledgement of the log is worth.
 //
 // # Concurrency
 //
@@ -12,9 +12,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/enneo-ai/enneo-bridge/libs/app"
 	"github.com/enneo-ai/enneo-bridge/libs/bus"
 	"github.com/enneo-ai/enneo-bridge/libs/deadletter"
+	"github.com/enneo-ai/enneo-bridge/libs/durability"
 	"github.com/enneo-ai/enneo-bridge/libs/eventlog"
 	"github.com/enneo-ai/enneo-bridge/libs/ledger"
 	"github.com/enneo-ai/enneo-bridge/libs/record"
@@ -43,6 +46,8 @@ type Pipeline struct {
 	Ledger    *ledger.Ledger
 	Snapshots *Snapshots
 	Dead      *deadletter.Box
+	// Durability guards the log: nothing is appended below the level that DURABILITY demands.
+	Durability *durability.Watcher
 }
 
 // OpenReady is Open for a service that cannot do anything without NATS: its readiness depends on it from now on.
@@ -62,13 +67,14 @@ func OpenReady(ctx context.Context, env *app.Env, name string, cfg *bus.Config, 
 var errNotConnected = errors.New("not connected to NATS yet: see NATS_URL")
 
 // Open connects as the service called name, creates the topology for the sources if it is missing and verifies the log's
-// epoch. It waits until NATS is there, or ctx ends. Close it.
+// epoch. It finds out what an acknowledgement of the log is worth and logs it. It waits until NATS is there, or ctx ends.
+// Keep Follow running, and Close it.
 func Open(ctx context.Context, env *app.Env, name string, cfg *bus.Config, sources []*source.Source) (*Pipeline, error) {
 	b, err := bus.Connect(ctx, cfg, name, env.Logger)
 	if err != nil {
 		return nil, err
 	}
-	p, err := open(ctx, env, b, sources)
+	p, err := open(ctx, env, b, &cfg.Durability, sources)
 	if err != nil {
 		b.Close()
 		return nil, err
@@ -76,7 +82,7 @@ func Open(ctx context.Context, env *app.Env, name string, cfg *bus.Config, sourc
 	return p, nil
 }
 
-func open(ctx context.Context, env *app.Env, b *bus.Bus, sources []*source.Source) (*Pipeline, error) {
+func open(ctx context.Context, env *app.Env, b *bus.Bus, cfg *durability.Config, sources []*source.Source) (*Pipeline, error) {
 	names := make([]string, len(sources))
 	for i, s := range sources {
 		names[i] = s.Name
@@ -95,7 +101,22 @@ func open(ctx context.Context, env *app.Env, b *bus.Bus, sources []*source.Sourc
 	if p.Snapshots, err = record.Open[bridgev1.Snapshot](ctx, b.JetStream(), bus.BucketContracts); err != nil {
 		return nil, err
 	}
+	// DEAD counts as well: a webhook without an identifier is answered 202 once it is there.
+	p.Durability, err = durability.New(b.JetStream(), cfg, []string{bus.StreamEvents, bus.StreamDead}, env.Logger, env.Telemetry.Meter("pipeline"))
+	if err != nil {
+		return nil, err
+	}
+	p.Durability.Check(ctx)
+	p.Log.Guard(p.Durability.Allow)
 	return p, nil
+}
+
+// Follow keeps what is known of the log up to date until ctx ends: its epoch, and what its acknowledgements are worth.
+func (p *Pipeline) Follow(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return p.Log.Follow(ctx) })
+	group.Go(func() error { return p.Durability.Run(ctx) })
+	return group.Wait()
 }
 
 // Close closes the connection.

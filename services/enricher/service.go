@@ -81,6 +81,6 @@ func Run(ctx context.Context, env *app.Env) error {
 		}
 		group.Go(func() error { return workers.Run(ctx) })
 	}
-	group.Go(func() error { return p.Log.Follow(ctx) })
+	group.Go(func() error { return p.Follow(ctx) })
 	return group.Wait()
 }

@@ -199,17 +199,25 @@ type logged struct {
 	raw    *jetstream.RawStreamMsg
 }
 
+// calm is a context for calls of the JetStream API, which gives up after two seconds unless a deadline says otherwise.
+func calm(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // events reads the whole log.
 func events(t testing.TB, b *bus.Bus) []logged {
 	t.Helper()
-	stream, err := b.JetStream().Stream(t.Context(), bus.StreamEvents)
+	stream, err := b.JetStream().Stream(calm(t), bus.StreamEvents)
 	if err != nil {
 		t.Fatalf("open the log: %v", err)
 	}
 	state := stream.CachedInfo().State
 	var all []logged
 	for seq := max(1, state.FirstSeq); seq <= state.LastSeq; seq++ {
-		msg, err := stream.GetMsg(t.Context(), seq)
+		msg, err := stream.GetMsg(calm(t), seq)
 		if err != nil {
 			t.Fatalf("read event %d: %v", seq, err)
 		}

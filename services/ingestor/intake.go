@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.opentelemetry.io/otel/propagation"
 
+	"github.com/enneo-ai/enneo-bridge/libs/durability"
 	"github.com/enneo-ai/enneo-bridge/libs/eventlog"
 	"github.com/enneo-ai/enneo-bridge/libs/httpx"
 	"github.com/enneo-ai/enneo-bridge/libs/key"
@@ -142,8 +143,11 @@ func (in *intake) accept(w http.ResponseWriter, r *http.Request, src *source.Sou
 			"source", src.Name, "error", err.Error())
 		in.metrics.request(r.Context(), src.Name, http.StatusServiceUnavailable)
 		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
-		httpx.Problem(w, r, http.StatusServiceUnavailable, "log-unavailable", "The event log does not take events",
-			"Nothing is lost if you send the same request again.")
+		slug, title := "log-unavailable", "The event log does not take events"
+		if errors.Is(err, durability.ErrBelow) {
+			slug, title = "durability", "The event log is less durable than demanded"
+		}
+		httpx.Problem(w, r, http.StatusServiceUnavailable, slug, title, "Nothing is lost if you send the same request again.")
 		return
 	}
 	in.metrics.request(r.Context(), src.Name, http.StatusAccepted)
@@ -158,6 +162,10 @@ func (in *intake) store(ctx context.Context, src *source.Source, t told) (receip
 	p := in.pipeline.Load()
 	if p == nil {
 		return receipt{}, errNotConnected
+	}
+	// Before anything is stored: what has no identifier goes to DEAD, which the log does not guard.
+	if err := p.Durability.Allow(ctx); err != nil {
+		return receipt{}, err
 	}
 	answer := receipt{Unrecognised: len(t.strange), IDs: make([]string, 0, len(t.changes))}
 	for _, s := range t.strange {

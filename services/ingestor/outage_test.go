@@ -114,13 +114,13 @@ func TestAFullLogIsAnswered503UntilThereIsRoom(t *testing.T) {
 	b := server.Connect(t)
 	limit := func(bytes int64) {
 		t.Helper()
-		stream, err := b.JetStream().Stream(t.Context(), bus.StreamEvents)
+		stream, err := b.JetStream().Stream(calm(t), bus.StreamEvents)
 		if err != nil {
 			t.Fatal(err)
 		}
 		cfg := stream.CachedInfo().Config
 		cfg.MaxBytes = bytes
-		if _, err := b.JetStream().UpdateStream(t.Context(), cfg); err != nil {
+		if _, err := b.JetStream().UpdateStream(calm(t), cfg); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -157,7 +157,7 @@ func TestAFullLogIsAnswered503UntilThereIsRoom(t *testing.T) {
 func TestALogThatVanishedIsAnswered503(t *testing.T) {
 	t.Parallel()
 	s, server := start(t, nil)
-	if err := server.Connect(t).JetStream().DeleteStream(t.Context(), bus.StreamEvents); err != nil {
+	if err := server.Connect(t).JetStream().DeleteStream(calm(t), bus.StreamEvents); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
@@ -217,11 +217,11 @@ func TestAThousandWebhooksAtOnceForOneContractAreAccepted(t *testing.T) {
 		})
 	}
 	all.Wait()
-	stream, err := server.Connect(t).JetStream().Stream(t.Context(), bus.StreamEvents)
+	stream, err := server.Connect(t).JetStream().Stream(calm(t), bus.StreamEvents)
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter("erp.event.acme.contract.4711"))
+	info, err := stream.Info(calm(t), jetstream.WithSubjectFilter("erp.event.acme.contract.4711"))
 	if err != nil {
 		t.Fatal(err)
 	}

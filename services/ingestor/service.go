@@ -81,7 +81,7 @@ func Run(ctx context.Context, env *app.Env) error {
 			return err
 		}
 		in.open(p)
-		return p.Log.Follow(ctx)
+		return p.Follow(ctx)
 	})
 	err = group.Wait()
 	if p := in.pipeline.Load(); p != nil {

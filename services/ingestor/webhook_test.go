@@ -197,12 +197,12 @@ func TestHostileIDsKeepTheirOwnSubject(t *testing.T) {
 // letter reads the dead letter of a body.
 func letter(t *testing.T, b *bus.Bus, source, body string) *bridgev1.DeadLetter {
 	t.Helper()
-	stream, err := b.JetStream().Stream(t.Context(), bus.StreamDead)
+	stream, err := b.JetStream().Stream(calm(t), bus.StreamDead)
 	if err != nil {
 		t.Fatal(err)
 	}
 	sum := sha256.Sum256([]byte(body))
-	msg, err := stream.GetLastMsgForSubject(t.Context(), bus.DeadBodySubject(source, hex.EncodeToString(sum[:])))
+	msg, err := stream.GetLastMsgForSubject(calm(t), bus.DeadBodySubject(source, hex.EncodeToString(sum[:])))
 	if err != nil {
 		t.Fatalf("read the dead letter of a body of %d bytes: %v", len(body), err)
 	}

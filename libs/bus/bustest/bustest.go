@@ -7,6 +7,7 @@ package bustest
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"testing"
@@ -21,15 +22,23 @@ import (
 // Server is a NATS server with JetStream on disk.
 type Server struct {
 	// Dir is its store directory.
-	Dir  string
-	port int
-	srv  *server.Server
+	Dir     string
+	port    int
+	monitor int
+	options []Option
+	srv     *server.Server
 }
 
+// Option changes how a server runs.
+type Option func(*server.Options)
+
+// SyncAlways makes a server sync every write before it acknowledges it; without, it syncs every two minutes.
+func SyncAlways() Option { return func(o *server.Options) { o.SyncAlways = true } }
+
 // Start starts a server on a free port with an empty store.
-func Start(t testing.TB) *Server {
+func Start(t testing.TB, options ...Option) *Server {
 	t.Helper()
-	s := &Server{Dir: t.TempDir(), port: server.RANDOM_PORT}
+	s := &Server{Dir: t.TempDir(), port: server.RANDOM_PORT, monitor: server.RANDOM_PORT, options: options}
 	s.Run(t)
 	t.Cleanup(func() { s.Stop(t) })
 	return s
@@ -38,12 +47,24 @@ func Start(t testing.TB) *Server {
 // URL is where the server listens; it stays the same over Stop and Run.
 func (s *Server) URL() string { return s.srv.ClientURL() }
 
-// Run starts the server, or starts it again on its old port and store.
-func (s *Server) Run(t testing.TB) {
+// MonitorURL is where the server tells about itself over HTTP; it stays the same over Stop and Run.
+func (s *Server) MonitorURL() string { return fmt.Sprintf("http://127.0.0.1:%d", s.monitor) }
+
+// Name is the name of the server; a server that was not given one has a new one each time.
+func (s *Server) Name() string { return s.srv.Name() }
+
+// Run starts the server, or starts it again on its old ports and store, from now on with further options.
+func (s *Server) Run(t testing.TB, further ...Option) {
 	t.Helper()
-	srv, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: s.port, JetStream: true, StoreDir: s.Dir, NoSigs: true, NoLog: true,
-	})
+	s.options = append(s.options, further...)
+	options := &server.Options{
+		Host: "127.0.0.1", Port: s.port, HTTPHost: "127.0.0.1", HTTPPort: s.monitor,
+		JetStream: true, StoreDir: s.Dir, NoSigs: true, NoLog: true,
+	}
+	for _, change := range s.options {
+		change(options)
+	}
+	srv, err := server.NewServer(options)
 	if err != nil {
 		t.Fatalf("make NATS server: %v", err)
 	}
@@ -55,7 +76,7 @@ func (s *Server) Run(t testing.TB) {
 	if !ok {
 		t.Fatalf("NATS server listens on %v, not on TCP", srv.Addr())
 	}
-	s.srv, s.port = srv, addr.Port
+	s.srv, s.port, s.monitor = srv, addr.Port, srv.MonitorAddr().Port
 }
 
 // Stop stops the server and waits until it is gone; the store stays.
