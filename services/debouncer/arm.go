@@ -92,11 +92,14 @@ func (a *armer) consume(ctx context.Context, epoch uint64, changed <-chan struct
 			fetched <- msg
 		}
 	}()
+	var held []jetstream.Msg
 	defer func() {
 		messages.Drain()
 		for msg := range fetched {
-			giveBack(msg)
+			held = append(held, msg)
 		}
+		// Only now: while this subscription was there, they would have come back to it.
+		giveBack(held)
 	}()
 	for {
 		select {
@@ -108,7 +111,7 @@ func (a *armer) consume(ctx context.Context, epoch uint64, changed <-chan struct
 			if !open {
 				return fmt.Errorf("pull from the event log: %w", <-failed)
 			}
-			if err := a.arm(ctx, epoch, batch(msg, fetched)); err != nil {
+			if held, err = a.arm(ctx, epoch, batch(msg, fetched)); err != nil || len(held) > 0 {
 				return err
 			}
 		}
@@ -132,36 +135,33 @@ func batch(first jetstream.Msg, fetched <-chan jetstream.Msg) []jetstream.Msg {
 	return msgs
 }
 
-// giveBack lets another replica have an event at once; without it, the event comes again only after ACK_WAIT.
-func giveBack(msg jetstream.Msg) {
-	// The connection may be gone, and then so is the delivery.
-	_ = msg.Nak()
+// giveBack lets another replica have events at once; without it, they come again only after ACK_WAIT.
+func giveBack(msgs []jetstream.Msg) {
+	for _, msg := range msgs {
+		// The connection may be gone, and then so is the delivery.
+		_ = msg.Nak()
+	}
 }
 
-// arm arms the windows of a batch and acknowledges what is armed. It repeats until everything is, or ctx ends. A batch in
-// hand when ctx ends is finished, if Redis takes it.
+// arm arms the windows of a batch and acknowledges what is armed. It repeats until everything is, or ctx ends, or the log
+// epoch is another one; it returns what is not armed then. A batch in hand when ctx ends is finished, if Redis takes it.
 //
 // What dies if the process dies here: before the windows are armed the events are not acknowledged, and come again. After
 // it, before the acknowledgement, they come again too, and change nothing.
-func (a *armer) arm(ctx context.Context, epoch uint64, msgs []jetstream.Msg) error {
-	defer func() {
-		for _, msg := range msgs {
-			giveBack(msg)
-		}
-	}()
+func (a *armer) arm(ctx context.Context, epoch uint64, msgs []jetstream.Msg) (left []jetstream.Msg, err error) {
 	// After a reconnection the log may be another one; sequences of this batch mean something only in the epoch known now.
 	if now, err := a.log.Epoch(ctx); err != nil || now != epoch {
-		return err
+		return msgs, err
 	}
 	pause := firstPause
 	for {
 		msgs = a.armOnce(context.WithoutCancel(ctx), epoch, msgs)
 		if len(msgs) == 0 {
-			return nil
+			return nil, nil
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return msgs, nil
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, longestPause)

@@ -79,7 +79,11 @@ func (r *refiller) fill(ctx context.Context) error {
 		if src == nil {
 			return nil // Not configured (any more), so nobody could read it.
 		}
-		items = append(items, window.Arm{Key: k, Position: p, Quiet: src.QuietPeriod, MaxWait: src.MaxWait})
+		items = append(items, window.Arm{
+			Key: k, Position: p, Quiet: src.QuietPeriod, MaxWait: src.MaxWait,
+			// What was urgent is not known here, and whoever arms the event itself finds it armed: it would have to wait.
+			Urgent: len(src.UrgentTypes) > 0,
+		})
 		if len(items) < armBatch {
 			return nil
 		}
