@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,7 +14,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/enneo-ai/enneo-bridge/libs/bus"
+	"github.com/enneo-ai/enneo-bridge/libs/bus/bustest"
 	"github.com/enneo-ai/enneo-bridge/libs/key"
 	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
 )
@@ -178,9 +182,38 @@ func TestProcessThatIsKilledLosesNothing(t *testing.T) {
 				t.Errorf("Enneo's writes differ (-want +got):\n%s", diff)
 			}
 			w.orderly()
-			w.balanced(map[string]uint64{"delivered": uint64(revision)}) //nolint:gosec // 1 or 2.
+			w.balanced(map[string]uint64{"delivered": uint64(revision)})
 		})
 	}
+}
+
+// stop starts a publisher that stops at the failpoint with the key in hand, and then one that works.
+func (w *world) stop(k key.Key, point string) (sleeper, heir *process) {
+	w.t.Helper()
+	// One worker: a second one would wait for a ticket in its sleep, and keep it until AckWait is over.
+	sleeper = w.process(point+"=stop", "ENNEO_CONCURRENCY=1")
+	w.change(k, 1)
+	sleeper.stopped(point)
+	heir = w.process("")
+	bustest.Eventually(w.t, "the other process waits for tickets", func() bool {
+		consumer, err := w.bus.Consumer(w.t.Context(), bus.StagePublish, testSource)
+		w.must(err)
+		return consumer.CachedInfo().NumWaiting > 0
+	})
+	return sleeper, heir
+}
+
+// waits tells whether a ticket of the key is not acknowledged.
+func (w *world) waits(k key.Key) bool {
+	w.t.Helper()
+	stream, err := w.bus.JetStream().Stream(w.t.Context(), bus.StreamReady)
+	w.must(err)
+	_, err = stream.GetLastMsgForSubject(w.t.Context(), bus.StagePublish.Subject(k))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false
+	}
+	w.must(err)
+	return true
 }
 
 // TestProcessThatIsStoppedIsReplaced: SIGSTOP at each step, another process takes over, and the first one goes on.
@@ -189,7 +222,7 @@ func TestProcessThatIsStoppedIsReplaced(t *testing.T) {
 	tests := []struct {
 		point string
 		want  []int64
-		// there tells whether the process has stopped where it should; a signal may take effect a moment late.
+		// there tells whether the process has stopped where it should: a signal may take effect a moment late.
 		there func(*world, key.Key) bool
 	}{
 		{
@@ -203,7 +236,8 @@ func TestProcessThatIsStoppedIsReplaced(t *testing.T) {
 		},
 		{
 			point: "publisher.outcome.stored", want: []int64{1, 2},
-			there: func(*world, key.Key) bool { return true },
+			// Its ticket is not acknowledged, so it has not begun to wait for another one.
+			there: func(w *world, k key.Key) bool { return w.waits(k) },
 		},
 	}
 	for _, tc := range tests {
@@ -211,20 +245,14 @@ func TestProcessThatIsStoppedIsReplaced(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			k := contract("VN-1")
-			var sleeper *process
-			// The ticket that waits for it is its own: with a second worker it would take the next one to sleep with it.
-			for sleeper == nil || !tc.there(w, k) {
-				if sleeper != nil {
-					sleeper.signal(syscall.SIGKILL)
-					w.idle()
-					k.ID += "x"
-				}
-				sleeper = w.process(tc.point+"=stop", "ENNEO_CONCURRENCY=1")
-				w.change(k, 1)
-				sleeper.stopped(tc.point)
+			sleeper, heir := w.stop(k, tc.point)
+			for !tc.there(w, k) {
+				sleeper.signal(syscall.SIGKILL)
+				heir.signal(syscall.SIGKILL)
+				k.ID += "x"
+				sleeper, heir = w.stop(k, tc.point)
 			}
 
-			heir := w.process("")
 			newest := w.change(k, 2)
 			checkOutcome(t, w.settled(k, newest), newest, bridgev1.Outcome_OUTCOME_DELIVERED)
 			w.enneoHas(k, 2)
@@ -236,7 +264,7 @@ func TestProcessThatIsStoppedIsReplaced(t *testing.T) {
 				t.Errorf("the process was ended by signal %v, want an orderly end", killedBy)
 			}
 			w.tell(k, newest)
-			w.idle()
+			bustest.Eventually(t, "no ticket of the key is left", func() bool { return !w.waits(k) })
 			checkOutcome(t, w.settled(k, newest), newest, bridgev1.Outcome_OUTCOME_DELIVERED)
 			heir.signal(syscall.SIGTERM)
 			heir.wait()
@@ -244,7 +272,6 @@ func TestProcessThatIsStoppedIsReplaced(t *testing.T) {
 				t.Errorf("Enneo's writes differ (-want +got):\n%s", diff)
 			}
 			w.orderly()
-			w.balanced(nil)
 		})
 	}
 }

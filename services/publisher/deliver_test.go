@@ -121,6 +121,24 @@ func TestUnchangedContentIsNotSentAgain(t *testing.T) {
 	w.balanced(nil)
 }
 
+// TestContentIsNotKnownAfterAFailedRequest: Enneo takes the second state and answers with an error, and the third
+// state equals the first one. What Enneo was known to have before is no reason to skip it.
+func TestContentIsNotKnownAfterAFailedRequest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.replica(func(d *deliverer) { d.target = w.target(time.Minute) })
+	k := contract("VN-1")
+	w.settled(k, w.change(k, 1))
+	hold := w.fault(simclient.Fault{Action: simclient.Hold, Phase: simclient.After, Count: 1})
+	w.fault(simclient.Fault{Action: simclient.Status, Phase: simclient.After, Status: http.StatusInternalServerError, Count: 1})
+	w.change(k, 2)
+	w.awaitHeld(hold, 1)
+	p := w.change(k, 1)
+	w.must(w.sim.Release(t.Context(), simclient.Release{Fault: hold}))
+	checkOutcome(t, w.settled(k, p), p, bridgev1.Outcome_OUTCOME_DELIVERED)
+	w.enneoHas(k, 1)
+}
+
 func TestRepeatedTicketCausesNoRequest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -74,7 +74,7 @@ func TestKeyThatEnneoRefusesBecomesADeadLetter(t *testing.T) {
 			w.must(err)
 			want := &bridgev1.DeadLetter{
 				Stage: deadletter.StagePublish, Source: testSource, Key: &bridgev1.Key{Source: testSource, Kind: "contract", Id: k.ID},
-				Position: p.Proto(), Reason: "refused", Attempts: 1, Status: uint32(status), //nolint:gosec // A status.
+				Position: p.Proto(), Reason: "refused", Attempts: 1, Status: uint32(status),
 				Answer: "JSON object with the fields success, " + marker,
 			}
 			if diff := cmp.Diff(want, letter, protocmp.Transform(), protocmp.IgnoreFields(want, "message", "first_at", "last_at")); diff != "" {

@@ -75,11 +75,13 @@ func TestStartIsRefusedWithEverythingThatIsWrong(t *testing.T) {
 		{"no margin", map[string]string{"ENNEO_LEASE_MARGIN": "0s"}, []string{"ENNEO_LEASE_MARGIN"}},
 		{"no token", map[string]string{"ENNEO_TOKEN": ""}, []string{"ENNEO_TOKEN"}},
 		{
-			"several at once", map[string]string{"ENNEO_BASE_URL": "demo", "ENNEO_PUT_METHOD": "GET", "SOURCE_ERP_PROFILE": "sap"},
+			"several at once",
+			map[string]string{"ENNEO_BASE_URL": "demo", "ENNEO_PUT_METHOD": "GET", "SOURCE_ERP_PROFILE": "sap"},
 			[]string{"ENNEO_BASE_URL", "ENNEO_PUT_METHOD", "SOURCE_ERP_PROFILE"},
 		},
 		{
-			"sources whose ids may coincide in Enneo", map[string]string{"SOURCES": "erp,other", "SOURCE_OTHER_PROFILE": "generic"},
+			"sources whose ids may coincide in Enneo",
+			map[string]string{"SOURCES": "erp,other", "SOURCE_OTHER_PROFILE": "generic"},
 			[]string{"ENNEO_IDS_DISJOINT"},
 		},
 	}

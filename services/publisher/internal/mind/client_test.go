@@ -226,7 +226,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 func TestRequestWithoutAnswer(t *testing.T) {
 	t.Parallel()
 	hangUp := func(w http.ResponseWriter, _ *http.Request) {
-		conn, _, err := w.(http.Hijacker).Hijack()
+		conn, _, err := http.NewResponseController(w).Hijack()
 		if err == nil {
 			_ = conn.Close()
 		}

@@ -1,0 +1,325 @@
+package enricher
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	"github.com/enneo-ai/enneo-bridge/libs/bus"
+	"github.com/enneo-ai/enneo-bridge/libs/bus/bustest"
+	"github.com/enneo-ai/enneo-bridge/libs/deadletter"
+	"github.com/enneo-ai/enneo-bridge/libs/gate"
+	"github.com/enneo-ai/enneo-bridge/libs/key"
+	"github.com/enneo-ai/enneo-bridge/libs/ledger"
+	"github.com/enneo-ai/enneo-bridge/libs/position"
+	"github.com/enneo-ai/enneo-bridge/libs/retry"
+	"github.com/enneo-ai/enneo-bridge/libs/simclient"
+	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
+)
+
+// tries is how many requests fit into a time at most if they are at least first apart, then twice as long each time, up
+// to limit: the first one comes at once.
+func tries(within, first, limit time.Duration) int {
+	n := 1
+	for pause := first; within >= pause; pause = min(2*pause, limit) {
+		within -= pause
+		n++
+	}
+	return n
+}
+
+// TestHourOfOutageCostsOneRead: an hour in which a contract changes every ten seconds, told in a few moments.
+func TestHourOfOutageCostsOneRead(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		fault simclient.Fault
+	}{
+		{"503", simclient.Fault{Action: simclient.Status, Status: http.StatusServiceUnavailable}},
+		{"no connection", simclient.Fault{Action: simclient.Reset}},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			const first, limit = 100 * time.Millisecond, 800 * time.Millisecond
+			w := newWorld(t)
+			outage := w.fault(tc.fault)
+			k := contract(w.contracts[0])
+			began := time.Now()
+			w.replica(func(e *enricher) { e.retries = retry.New(first, limit) })
+			var p position.Position
+			for range 360 {
+				p = w.change(k)
+				if n := w.messages(bus.StreamDue, ""); n != 1 {
+					t.Fatalf("%d tickets wait during the outage, want 1", n)
+				}
+			}
+			revision := w.revise(k)
+			w.must(w.sim.ClearFault(t.Context(), outage))
+			took := time.Since(began)
+			w.readyFor(k, p)
+			w.idle()
+
+			failed, answered := 0, 0
+			for _, read := range w.reads(k) {
+				if read.Status == http.StatusOK {
+					answered++
+				} else {
+					failed++
+				}
+			}
+			if answered != 1 {
+				t.Errorf("%d reads after the outage, want 1", answered)
+			}
+			if most := tries(took, first, limit); failed < 1 || failed > most {
+				t.Errorf("%d reads in vain within %s, want between 1 and %d", failed, took, most)
+			}
+			w.holds(k, p, revision)
+			if n := w.messages(bus.StreamDead, ""); n != 0 {
+				t.Errorf("%d dead letters, want none", n)
+			}
+		})
+	}
+}
+
+// TestDeadERPIsProbedByOneKeyAtATime: however many keys wait.
+func TestDeadERPIsProbedByOneKeyAtATime(t *testing.T) {
+	t.Parallel()
+	const threshold, workers, first, limit = 3, 3, 200 * time.Millisecond, time.Second
+	w := newWorld(t)
+	outage := w.fault(simclient.Fault{Action: simclient.Status, Status: http.StatusServiceUnavailable})
+	began := time.Now()
+	for _, id := range w.contracts {
+		w.change(contract(id))
+	}
+	e := w.replica(func(e *enricher) { e.gate = gate.New(gate.Options{First: first, Max: limit}) })
+	g, ok := e.gate.(*gate.Gate)
+	if !ok {
+		t.Fatalf("the gate is a %T", e.gate)
+	}
+	bustest.Eventually(t, "the ERP was probed four times", func() bool { return w.failures() >= threshold+4 })
+	took := time.Since(began)
+	// The faults that shut the gate, the requests of the other workers that were under way then, and one for each pause;
+	// a pause is shorter than planned by half at most.
+	if n, most := w.failures(), threshold+workers-1+tries(took, first/2, limit/2); n > most {
+		t.Errorf("%d requests within %s, want at most %d", n, took, most)
+	}
+	if shut, _ := g.Shut(); !shut {
+		t.Error("the gate is open")
+	}
+	w.must(w.sim.ClearFault(t.Context(), outage))
+	w.idle()
+	if n := w.messages(bus.StreamReady, ""); n != len(w.contracts) {
+		t.Errorf("%d keys were passed on, want all %d", n, len(w.contracts))
+	}
+}
+
+// failures are the requests to the ERP that were answered with 503.
+func (w *world) failures() int {
+	w.t.Helper()
+	summary, err := w.sim.Summary(w.t.Context())
+	w.must(err)
+	return int(summary.Systems[simclient.Generic].Operations["get_contract"].ByStatus[http.StatusServiceUnavailable])
+}
+
+// TestRetryAfterHoldsBackTheWholeERP: that holds for a worker too that pulled while the gate was open.
+func TestRetryAfterHoldsBackTheWholeERP(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	limited, other := contract(w.contracts[0]), contract(w.contracts[1])
+	w.fault(simclient.Fault{Action: simclient.Status, Status: http.StatusTooManyRequests, RetryAfter: "1", EntityID: limited.ID, Count: 1})
+	e := w.replica(nil)
+	g, ok := e.gate.(*gate.Gate)
+	if !ok {
+		t.Fatalf("the gate is a %T", e.gate)
+	}
+	w.change(limited)
+	bustest.Eventually(t, "the gate shuts", func() bool { shut, _ := g.Shut(); return shut })
+	w.change(other)
+	w.idle()
+	end := w.reads(limited)[0].EndNS
+	for _, read := range append(w.reads(limited)[1:], w.reads(other)...) {
+		if pause := time.Duration(read.StartNS - end); pause < time.Second {
+			t.Errorf("a read began %s after the answer that asked for 1s", pause)
+		}
+	}
+	w.count(limited, 2)
+	w.count(other, 1)
+}
+
+// TestRetryPauseLiesOutsideTheTicket: a newer ticket replaces one that waits, and is not tried before its time.
+func TestRetryPauseLiesOutsideTheTicket(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	k := contract(w.contracts[0])
+	w.fault(simclient.Fault{Action: simclient.WrongID, EntityID: k.ID, Count: 1})
+	w.replica(func(e *enricher) { e.retries = retry.New(time.Second, time.Second) })
+	p := w.change(k)
+	w.awaitReads(k, 1)
+	for range 10 {
+		p = w.change(k)
+	}
+	w.readyFor(k, p)
+	w.count(k, 2)
+	reads := w.reads(k)
+	if pause := time.Duration(reads[1].StartNS - reads[0].EndNS); pause < time.Second {
+		t.Errorf("the second read began %s after the first one, want not before the pause of 1s is over", pause)
+	}
+}
+
+func TestAnotherKeysAnswerIsNeverStored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	k := contract(w.contracts[0])
+	wrong := w.fault(simclient.Fault{Action: simclient.WrongID, EntityID: k.ID})
+	// Slow enough for the fault to end before the attempts do.
+	w.replica(func(e *enricher) { e.retries = retry.New(200*time.Millisecond, time.Second) })
+	p := w.change(k)
+	w.awaitReads(k, 2)
+	if s := w.snapshot(k); s.GetBody() != "" || s.GetCovers() != nil {
+		t.Errorf("stored of another key: covers %v", s.GetCovers())
+	}
+	if w.ready(k) != nil {
+		t.Error("another key's answer was passed on")
+	}
+	w.must(w.sim.ClearFault(t.Context(), wrong))
+	w.readyFor(k, p)
+	w.holds(k, p, 1)
+	if !strings.Contains(w.snapshot(k).GetBody(), `"id":"`+k.ID+`"`) {
+		t.Error("the body is that of another contract")
+	}
+	if n := w.messages(bus.StreamDead, ""); n != 0 {
+		t.Errorf("%d dead letters, want none", n)
+	}
+}
+
+func TestContractThatCannotBeMappedBecomesADeadLetter(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.replica(nil)
+	k, healthy := contract(w.contracts[0]), contract(w.contracts[1])
+	found, err := w.sim.Contract(t.Context(), k.ID)
+	w.must(err)
+	found.Override = map[string]json.RawMessage{"customerId": json.RawMessage(`""`)}
+	_, err = w.sim.PutContract(t.Context(), found)
+	w.must(err)
+	p := w.change(k)
+	w.readyFor(healthy, w.change(healthy))
+	var s *bridgev1.Settlement
+	bustest.Eventually(t, "the key is settled", func() bool {
+		entry, err := w.ledger.Get(t.Context(), k.String())
+		w.must(err)
+		s = entry.Value
+		return ledger.Settles(s, p)
+	})
+	if s.GetOutcome() != bridgev1.Outcome_OUTCOME_DEAD_LETTER || s.GetReason() != "unmappable" || s.GetContentHash() != "" {
+		t.Errorf("settled as %v, reason %q; want a dead letter that is unmappable", s.GetOutcome(), s.GetReason())
+	}
+	letter, err := w.dead.Get(t.Context(), deadletter.StageEnrich, k)
+	w.must(err)
+	want := &bridgev1.DeadLetter{
+		Stage: deadletter.StageEnrich, Source: testSource, Key: &bridgev1.Key{Source: testSource, Kind: "contract", Id: k.ID},
+		Position: p.Proto(), Reason: "unmappable", Field: "contract.customerId", Attempts: 1, Status: http.StatusOK,
+	}
+	if diff := cmp.Diff(want, letter, protocmp.Transform(), protocmp.IgnoreFields(want, "message", "answer", "first_at", "last_at")); diff != "" {
+		t.Errorf("dead letter differs (-want +got):\n%s", diff)
+	}
+	for _, personal := range []string{string(found.Lastname), string(found.Company), found.IBAN} {
+		if personal != "" && strings.Contains(letter.String(), personal) {
+			t.Errorf("the dead letter holds %q", personal)
+		}
+	}
+	w.idle()
+	w.count(k, 1)
+	if w.snapshot(k).GetBody() != "" || w.ready(k) != nil {
+		t.Error("what cannot be mapped was stored or passed on")
+	}
+	balance, err := w.ledger.Audit(t.Context(), p.Epoch)
+	w.must(err)
+	if balance.ByOutcome["dead_letter"] != 1 || balance.Settled != 1 || balance.Open != balance.Accepted-1 {
+		t.Errorf("balance %+v, want one event as a dead letter", balance)
+	}
+}
+
+// TestDeadLetterIsStoredBeforeItsKeyIsSettled: as long as the letter cannot be stored, the key stays open.
+func TestDeadLetterIsStoredBeforeItsKeyIsSettled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	k := contract(w.contracts[0])
+	w.fault(simclient.Fault{Action: simclient.Status, Status: http.StatusUnprocessableEntity, EntityID: k.ID})
+	w.replica(nil)
+	w.must(w.bus.JetStream().DeleteStream(t.Context(), bus.StreamDead))
+	p := w.change(k)
+	w.awaitReads(k, 3)
+	entry, err := w.ledger.Get(t.Context(), k.String())
+	w.must(err)
+	if entry.Revision != 0 {
+		t.Errorf("settled as %v without a dead letter", entry.Value.GetOutcome())
+	}
+	w.must(w.bus.Ensure(t.Context(), []string{testSource}))
+	w.idle()
+	entry, err = w.ledger.Get(t.Context(), k.String())
+	w.must(err)
+	if !ledger.Settles(entry.Value, p) || w.messages(bus.StreamDead, "") != 1 {
+		t.Errorf("settled as %v with %d dead letters, want one", entry.Value.GetOutcome(), w.messages(bus.StreamDead, ""))
+	}
+}
+
+// TestOnlyFaultsOfTheKeyItselfMakeItADeadLetter: the failures of an outage do not count, those of the key do.
+func TestOnlyFaultsOfTheKeyItselfMakeItADeadLetter(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		wrong int // faults of the key after the outage
+		dead  bool
+	}{
+		{"it recovers in time", maxKeyAttempts - 1, false},
+		{"it does not recover", maxKeyAttempts, true},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			k := contract(w.contracts[0])
+			w.fault(simclient.Fault{Action: simclient.Status, Status: http.StatusServiceUnavailable, Count: 2 * maxKeyAttempts})
+			w.fault(simclient.Fault{Action: simclient.WrongID, EntityID: k.ID, Count: tc.wrong})
+			e := w.replica(nil)
+			p := w.change(k)
+			w.idle()
+			if letters := w.messages(bus.StreamDead, "") == 1; letters != tc.dead {
+				t.Errorf("dead letter %t, want %t", letters, tc.dead)
+			}
+			if passed := w.ready(k) != nil; passed == tc.dead {
+				t.Errorf("passed on %t, want %t", passed, !tc.dead)
+			}
+			if !tc.dead {
+				w.holds(k, p, 1)
+			}
+			bustest.Eventually(t, "the failures are forgotten", func() bool {
+				return e.retries.Attempts(k) == 0 && e.refusals.Attempts(k) == 0
+			})
+		})
+	}
+}
+
+func TestPermanentRefusalOfOneKeyDoesNotShutTheGate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := w.replica(nil)
+	w.fault(simclient.Fault{Action: simclient.Status, Status: http.StatusUnprocessableEntity, Kind: key.Contract})
+	for _, id := range w.contracts[:6] {
+		w.change(contract(id))
+	}
+	w.idle()
+	if shut, _ := e.gate.Shut(); shut {
+		t.Error("the gate is shut although the ERP answers")
+	}
+	if n := w.messages(bus.StreamDead, ""); n != 6 {
+		t.Errorf("%d dead letters, want 6", n)
+	}
+}
