@@ -31,7 +31,6 @@ type Config struct {
 	Batch    int           `env:"DEBOUNCE_BATCH, default=256" desc:"Most windows of a part that are claimed and flushed together"`
 	Lease    time.Duration `env:"DEBOUNCE_LEASE, default=30s" desc:"How long a claim keeps its windows from other replicas; after a crash they wait that long"`
 	Windows  pipeline.Windows
-	Sweep    SweepConfig
 	NATS     bus.Config
 }
 
@@ -125,10 +124,6 @@ func run(ctx context.Context, env *app.Env, cfg *Config, p *pipeline.Pipeline, s
 	}
 	metrics.refill = refill.want
 	refill.want()
-	leader, err := newLeader(ctx, env, &cfg.Sweep, p, store, sources)
-	if err != nil {
-		return err
-	}
 	flush := &flusher{bus: p.Bus, tracer: env.Telemetry.Tracer("debouncer"), propagator: env.Telemetry.Propagator}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range sources {
@@ -140,7 +135,6 @@ func run(ctx context.Context, env *app.Env, cfg *Config, p *pipeline.Pipeline, s
 		group.Go(func() error { return a.run(ctx) })
 	}
 	group.Go(func() error { return refill.run(ctx) })
-	group.Go(func() error { return leader.run(ctx) })
 	group.Go(func() error { return p.Follow(ctx) })
 	group.Go(func() error {
 		scheduler.Run(ctx, flush.flush)
