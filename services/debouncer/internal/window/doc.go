@@ -12,7 +12,7 @@
 // starts the max wait anew. Arming is idempotent: whoever gets no answer arms again.
 //
 // Redis may lose everything. Each script tells whether the shard was emptied (see Refill), so the caller can arm the open
-// keys of the event log again. What a failover of Redis lost unnoticed is the sweeper's to revive.
+// keys of the event log again. What a failover of Redis lost unnoticed stays open until the key's next event.
 //
 // # Concurrency
 //
