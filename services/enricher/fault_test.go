@@ -60,6 +60,8 @@ func TestHourOfOutageCostsOneRead(t *testing.T) {
 				}
 			}
 			revision := w.revise(k)
+			// Every worker has had the newest ticket since, or knows that it has to wait.
+			w.awaitReads(k, len(w.reads(k))+testWorkers)
 			w.must(w.sim.ClearFault(t.Context(), outage))
 			took := time.Since(began)
 			w.readyFor(k, p)
@@ -76,7 +78,8 @@ func TestHourOfOutageCostsOneRead(t *testing.T) {
 			if answered != 1 {
 				t.Errorf("%d reads after the outage, want 1", answered)
 			}
-			if most := tries(took, first, limit); failed < 1 || failed > most {
+			// A ticket that replaces one whose read is under way goes to another worker, which does not know of its failure yet.
+			if most := testWorkers * tries(took, first, limit); failed < 1 || failed > most {
 				t.Errorf("%d reads in vain within %s, want between 1 and %d", failed, took, most)
 			}
 			w.holds(k, p, revision)
@@ -90,7 +93,7 @@ func TestHourOfOutageCostsOneRead(t *testing.T) {
 // TestDeadERPIsProbedByOneKeyAtATime: however many keys wait.
 func TestDeadERPIsProbedByOneKeyAtATime(t *testing.T) {
 	t.Parallel()
-	const threshold, workers, first, limit = 3, 3, 200 * time.Millisecond, time.Second
+	const threshold, first, limit = 3, 200 * time.Millisecond, time.Second
 	w := newWorld(t)
 	outage := w.fault(simclient.Fault{Action: simclient.Status, Status: http.StatusServiceUnavailable})
 	began := time.Now()
@@ -106,7 +109,7 @@ func TestDeadERPIsProbedByOneKeyAtATime(t *testing.T) {
 	took := time.Since(began)
 	// The faults that shut the gate, the requests of the other workers that were under way then, and one for each pause;
 	// a pause is shorter than planned by half at most.
-	if n, most := w.failures(), threshold+workers-1+tries(took, first/2, limit/2); n > most {
+	if n, most := w.failures(), threshold+testWorkers-1+tries(took, first/2, limit/2); n > most {
 		t.Errorf("%d requests within %s, want at most %d", n, took, most)
 	}
 	if shut, _ := g.Shut(); !shut {
@@ -158,15 +161,18 @@ func TestRetryPauseLiesOutsideTheTicket(t *testing.T) {
 	w := newWorld(t)
 	k := contract(w.contracts[0])
 	w.fault(simclient.Fault{Action: simclient.WrongID, EntityID: k.ID, Count: 1})
-	w.replica(func(e *enricher) { e.retries = retry.New(time.Second, time.Second) })
+	e := w.replica(func(e *enricher) { e.retries = retry.New(time.Second, time.Second) })
 	p := w.change(k)
-	w.awaitReads(k, 1)
+	bustest.Eventually(t, "the failure is remembered", func() bool { return e.retries.Attempts(k) == 1 })
 	for range 10 {
 		p = w.change(k)
 	}
 	w.readyFor(k, p)
 	w.count(k, 2)
 	reads := w.reads(k)
+	if len(reads) < 2 {
+		t.FailNow()
+	}
 	if pause := time.Duration(reads[1].StartNS - reads[0].EndNS); pause < time.Second {
 		t.Errorf("the second read began %s after the first one, want not before the pause of 1s is over", pause)
 	}

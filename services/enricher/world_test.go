@@ -39,6 +39,9 @@ import (
 // testSource is the name of the one source of most tests; it speaks the generic profile.
 const testSource = "erp"
 
+// testWorkers is how many tickets a replica works on at the same time.
+const testWorkers = 3
+
 // testConfirm is GONE_CONFIRM in tests.
 const testConfirm = 500 * time.Millisecond
 
@@ -131,7 +134,7 @@ func (w *world) replica(change func(*enricher)) *enricher {
 		Open: func(ctx context.Context) (jetstream.Consumer, error) {
 			return e.bus.Consumer(ctx, bus.StageEnrich, testSource)
 		},
-		Count: 3, Gate: g, Handle: e.handle, Logger: e.logger,
+		Count: testWorkers, Gate: g, Handle: e.handle, Logger: e.logger,
 	}
 	ctx, stop := context.WithCancel(w.t.Context())
 	var group sync.WaitGroup
