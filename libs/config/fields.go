@@ -38,7 +38,7 @@ func Fields(target any) ([]Field, error) {
 	}
 	var fields []Field
 	owner := map[string]string{}
-	errs := walk(reflect.New(t).Elem(), nil, t.Name(), visitor{
+	errs, _ := walk(reflect.New(t).Elem(), nil, t.Name(), visitor{
 		leaf: func(l leaf) error {
 			f, err := describe(l)
 			if err != nil {

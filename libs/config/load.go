@@ -23,10 +23,11 @@ func Load(ctx context.Context, env envconfig.Lookuper, target any) error {
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
 		return fmt.Errorf("load configuration into %T: %w", target, errTarget)
 	}
-	return errors.Join(walk(v.Elem(), nil, v.Elem().Type().Name(), visitor{
+	errs, _ := walk(v.Elem(), nil, v.Elem().Type().Name(), visitor{
 		leaf:   func(l leaf) error { return loadLeaf(ctx, env, l) },
 		closed: func(v reflect.Value, tags []string) error { return validate(ctx, env, v, tags) },
-	})...)
+	})
+	return errors.Join(errs...)
 }
 
 func loadLeaf(ctx context.Context, env envconfig.Lookuper, l leaf) error {

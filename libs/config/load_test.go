@@ -184,6 +184,27 @@ func TestValidateIsNotCalledOnAHalfReadStruct(t *testing.T) {
 	}
 }
 
+// outer has a rule of its own besides that of a nested struct.
+type outer struct {
+	Shards  int `env:"SHARDS, default=0" desc:"Number of parts."`
+	Windows windows
+}
+
+func (o *outer) Validate() error {
+	if o.Shards < 1 {
+		return fmt.Errorf("SHARDS: %d is not positive", o.Shards)
+	}
+	return nil
+}
+
+func TestEveryRuleIsCheckedEvenIfANestedOneIsBroken(t *testing.T) {
+	t.Parallel()
+	err := config.Load(t.Context(), envconfig.MapLookuper(map[string]string{"QUIET_PERIOD": "-1s", "MAX_WAIT": "1s"}), &outer{})
+	if err == nil || !strings.Contains(err.Error(), "QUIET_PERIOD") || !strings.Contains(err.Error(), "SHARDS") {
+		t.Errorf("Load = %v, want what is wrong with QUIET_PERIOD and with SHARDS", err)
+	}
+}
+
 type embedded struct{ windows }
 
 type private struct {

@@ -33,9 +33,9 @@ type visitor struct {
 	closed func(v reflect.Value, tags []string) error
 }
 
-// walk visits the fields of v in their order and returns all errors.
-func walk(v reflect.Value, tags []string, path string, visit visitor) []error {
-	var errs []error
+// walk visits the fields of v in their order and returns all errors, and whether every leaf below was read.
+func walk(v reflect.Value, tags []string, path string, visit visitor) (errs []error, read bool) {
+	read = true
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
 		tag, tagged := field.Tag.Lookup("env")
@@ -45,26 +45,27 @@ func walk(v reflect.Value, tags []string, path string, visit visitor) []error {
 		nested := field.Type.Kind() == reflect.Struct && strings.TrimSpace(key) == ""
 		switch {
 		case !field.IsExported() && (tagged || nested && hasVariables(field.Type)):
-			errs = append(errs, fmt.Errorf("%s: a field that is not exported cannot be configured", at))
+			errs, read = append(errs, fmt.Errorf("%s: a field that is not exported cannot be configured", at)), false
 		case !field.IsExported():
 		case nested && field.Anonymous:
-			errs = append(errs, fmt.Errorf("%s: embedded structs are not supported, give the field a name", at))
+			errs, read = append(errs, fmt.Errorf("%s: embedded structs are not supported, give the field a name", at)), false
 		case nested:
-			errs = append(errs, walk(v.Field(i), below, at, visit)...)
+			inner, whole := walk(v.Field(i), below, at, visit)
+			errs, read = append(errs, inner...), read && whole
 		case tagged:
 			if err := visit.leaf(leaf{field: field, value: v.Field(i), tags: below, path: at}); err != nil {
-				errs = append(errs, err)
+				errs, read = append(errs, err), false
 			}
 		case field.Type.Kind() == reflect.Pointer && hasVariables(field.Type.Elem()):
-			errs = append(errs, fmt.Errorf("%s: nested configuration must be a struct, not a pointer", at))
+			errs, read = append(errs, fmt.Errorf("%s: nested configuration must be a struct, not a pointer", at)), false
 		}
 	}
-	if len(errs) == 0 {
+	if read {
 		if err := visit.closed(v, tags); err != nil {
 			errs = append(errs, flatten(err)...)
 		}
 	}
-	return errs
+	return errs, read
 }
 
 // hasVariables tells whether t is a struct with env tags of its own.

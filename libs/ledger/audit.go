@@ -63,7 +63,7 @@ func (l *Ledger) Audit(ctx context.Context, epoch uint64) (Balance, error) {
 	if err != nil {
 		return Balance{}, err
 	}
-	balance := Balance{ByOutcome: map[string]uint64{}, Keys: uint64(len(accounts))}
+	balance := Balance{ByOutcome: map[string]uint64{}, OpenKeys: []OpenKey{}, Keys: uint64(len(accounts))}
 	if end.Msgs == 0 {
 		return balance, nil
 	}

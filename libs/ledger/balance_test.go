@@ -146,7 +146,7 @@ func outcomes() map[bridgev1.Outcome]string {
 func TestEmptyLogBalances(t *testing.T) {
 	t.Parallel()
 	b := newBook(t)
-	if got := b.audit(t); got.Accepted != 0 || got.Keys != 0 || got.OpenKeys != nil {
+	if got := b.audit(t); got.Accepted != 0 || got.Keys != 0 || len(got.OpenKeys) != 0 {
 		t.Errorf("balance = %+v, want nothing", got)
 	}
 	if got := b.open(t); len(got) != 0 {
