@@ -110,13 +110,9 @@ func (b *Box) get(ctx context.Context, subject string) (*bridgev1.DeadLetter, ui
 	if err != nil {
 		return nil, 0, fmt.Errorf("read a dead letter: %w", err)
 	}
-	ev, err := ce.Decode(msg.Header, msg.Data)
+	letter, err := read(msg)
 	if err != nil {
-		return nil, 0, fmt.Errorf("%w: %w", errUnreadable, err)
-	}
-	letter := &bridgev1.DeadLetter{}
-	if err := ce.UnmarshalData(ev.Data(), letter); err != nil {
-		return nil, 0, fmt.Errorf("%w: %w", errUnreadable, err)
+		return nil, 0, err
 	}
 	return letter, msg.Sequence, nil
 }
@@ -135,15 +131,8 @@ func (b *Box) Clear(ctx context.Context, k key.Key, p position.Position) error {
 		if letter == nil || !p.Covers(position.FromProto(letter.GetPosition())) {
 			continue
 		}
-		stream, err := b.bus.JetStream().Stream(ctx, bus.StreamDead)
-		if err != nil {
-			return fmt.Errorf("open the dead letters: %w", err)
-		}
-		if err := stream.SecureDeleteMsg(ctx, sequence); err != nil {
-			// Somebody else may have removed or replaced it meanwhile. The client gives that refusal no name of its own.
-			if _, left := stream.GetMsg(ctx, sequence); !errors.Is(left, jetstream.ErrMsgNotFound) {
-				return fmt.Errorf("remove a dead letter: %w", err)
-			}
+		if err := b.remove(ctx, sequence); err != nil {
+			return err
 		}
 	}
 	return nil

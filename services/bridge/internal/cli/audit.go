@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/enneo-ai/enneo-bridge/libs/bus"
 	"github.com/enneo-ai/enneo-bridge/libs/config"
 	"github.com/enneo-ai/enneo-bridge/libs/eventlog"
 	"github.com/enneo-ai/enneo-bridge/libs/ledger"
@@ -41,8 +39,7 @@ so on).`,
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), o.timeout)
 			defer cancel()
-			logger := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-			balance, err := audit(ctx, env, logger)
+			balance, err := audit(ctx, cmd, env)
 			if err != nil {
 				return err
 			}
@@ -70,18 +67,14 @@ so on).`,
 	return cmd
 }
 
-// audit balances what NATS holds. It creates no stream or bucket.
-func audit(ctx context.Context, env config.Environment, logger *slog.Logger) (ledger.Balance, error) {
-	var cfg bus.Config
-	if err := config.Load(ctx, env, &cfg); err != nil {
-		return ledger.Balance{}, err
-	}
-	b, err := bus.Connect(ctx, &cfg, "audit", logger)
+// audit balances what NATS holds.
+func audit(ctx context.Context, cmd *cobra.Command, env config.Environment) (ledger.Balance, error) {
+	b, err := connect(ctx, cmd, env, "audit")
 	if err != nil {
 		return ledger.Balance{}, err
 	}
 	defer b.Close()
-	log, err := eventlog.Open(ctx, b, logger)
+	log, err := eventlog.Open(ctx, b, warnings(cmd))
 	if err != nil {
 		return ledger.Balance{}, err
 	}
