@@ -13,6 +13,7 @@ package erp
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net/http"
@@ -42,6 +43,7 @@ const (
 type Client struct {
 	source  *source.Source
 	http    *http.Client
+	tokens  *tokens // of the scheme oauth2, else nil
 	limiter *rate.Limiter
 	slots   chan struct{}
 	limit   int64
@@ -80,6 +82,7 @@ func New(src *source.Source, opts ...Option) *Client {
 		tracer:  noop.NewTracerProvider().Tracer(""),
 		now:     time.Now,
 	}
+	c.tokens = newTokens(src, c.http)
 	for _, opt := range opts {
 		opt(c)
 	}
@@ -88,6 +91,7 @@ func New(src *source.Source, opts ...Option) *Client {
 
 func transport(src *source.Source) *http.Transport {
 	return &http.Transport{
+		TLSClientConfig:        &tls.Config{RootCAs: src.RootCAs, MinVersion: tls.VersionTLS12},
 		Proxy:                  http.ProxyFromEnvironment,
 		ForceAttemptHTTP2:      true,
 		MaxIdleConnsPerHost:    src.Concurrency,
@@ -166,6 +170,9 @@ func (c *Client) send(ctx context.Context, op profile.Operation, args profile.Ar
 	within, cancel := context.WithTimeout(ctx, c.source.Timeout)
 	defer cancel()
 	req, err := c.request(within, op, args)
+	if f, ok := errors.AsType[*fault.Fault](err); ok {
+		return answer{}, f
+	}
 	if err != nil {
 		return answer{}, unsendable(err)
 	}
@@ -176,6 +183,9 @@ func (c *Client) send(ctx context.Context, op profile.Operation, args profile.Ar
 	defer resp.Body.Close()
 	a := answer{status: resp.StatusCode, mediaType: mediaType(resp.Header.Get("Content-Type"))}
 	a.body, err = io.ReadAll(io.LimitReader(resp.Body, c.limit+1))
+	if a.status == http.StatusUnauthorized && c.tokens != nil {
+		c.tokens.forget(strings.TrimPrefix(req.Header.Get("Authorization"), bearer))
+	}
 	if f := c.statusFault(resp); f != nil {
 		f.Answer = a.summary()
 		return a, f
@@ -189,7 +199,11 @@ func (c *Client) send(ctx context.Context, op profile.Operation, args profile.Ar
 	return a, nil
 }
 
-// request builds the request with the credentials. Its errors hold neither.
+// bearer is what an Authorization header with a token begins with.
+const bearer = "Bearer "
+
+// request builds the request with the credentials. Its errors hold neither. One that is a *fault.Fault says that no access
+// token was to be had.
 func (c *Client) request(ctx context.Context, op profile.Operation, args profile.Args) (*http.Request, error) {
 	withHash := profile.Args{"hash": c.source.Hash.Reveal()}
 	for name, value := range args {
@@ -233,7 +247,16 @@ func (c *Client) authenticate(req *http.Request, operationContext string) error 
 	case profile.Header:
 		req.Header.Set(auth.Header, apiKey)
 	case profile.Bearer:
-		req.Header.Set("Authorization", "Bearer "+apiKey)
+		req.Header.Set("Authorization", bearer+apiKey)
+	case profile.OAuth2:
+		if c.tokens == nil {
+			return errors.New("the source has no token endpoint")
+		}
+		token, err := c.tokens.token()
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Authorization", bearer+token)
 	case profile.Query:
 		addition := url.QueryEscape(auth.Query) + "=" + url.QueryEscape(apiKey)
 		if req.URL.RawQuery != "" {

@@ -121,6 +121,8 @@ func TestCredentialsNeverReachAnotherHost(t *testing.T) {
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
 	t.Cleanup(other.Close)
 	src := newSource(t, "powercloud", http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
+	src.APIPassword = secret
+	src.TokenURL, _ = tokenServer(t, 3600)
 	for _, scheme := range src.Profile.Auth().Schemes {
 		src.Auth = scheme
 		_, err := newClient(t, src).Get(t.Context(), key.Contract, "1")

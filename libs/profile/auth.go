@@ -15,19 +15,21 @@ const (
 	Bearer Scheme = "bearer"
 	// Query sends the API key as a query parameter of the profile's choice.
 	Query Scheme = "query"
+	// OAuth2 gets a bearer token by client credentials (RFC 6749, section 4.4) from the source's token endpoint.
+	OAuth2 Scheme = "oauth2"
 )
 
 func validScheme(s Scheme) bool {
 	switch s {
-	case ContextBasic, Basic, Header, Bearer, Query:
+	case ContextBasic, Basic, Header, Bearer, Query, OAuth2:
 		return true
 	default:
 		return false
 	}
 }
 
-// NeedsUser tells whether the scheme takes a user with a password rather than an API key alone.
-func (s Scheme) NeedsUser() bool { return s == ContextBasic || s == Basic }
+// NeedsUser tells whether the scheme takes a user with a password, or a client with its secret, rather than an API key alone.
+func (s Scheme) NeedsUser() bool { return s == ContextBasic || s == Basic || s == OAuth2 }
 
 // Auth is the authentication part of a profile.
 type Auth struct {

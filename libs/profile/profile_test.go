@@ -225,7 +225,7 @@ func TestAccessors(t *testing.T) {
 	p := load(t, "powercloud")
 	want := profile.Auth{
 		Default: profile.ContextBasic, Context: "client", Header: "X-Api-Key", Query: "apiKey",
-		Schemes: []profile.Scheme{profile.ContextBasic, profile.Header, profile.Bearer, profile.Basic, profile.Query},
+		Schemes: []profile.Scheme{profile.ContextBasic, profile.Header, profile.Bearer, profile.Basic, profile.Query, profile.OAuth2},
 	}
 	if diff := cmp.Diff(want, p.Auth()); diff != "" {
 		t.Errorf("Auth (-want +got):\n%s", diff)

@@ -18,11 +18,14 @@ import (
 type Config struct {
 	Profile       string        `env:"PROFILE" desc:"Profile of the ERP: powercloud, lynqtech, generic, or the path of a profile file. Required."`
 	Host          string        `env:"HOST" desc:"Scheme and host of the ERP, with a path prefix if it has one, for example https://app.powercloud.de. Required by services that read the ERP."`
-	Auth          string        `env:"AUTH" desc:"How requests to the ERP are authenticated: context_basic, basic, header, bearer or query, as far as the profile offers it. Chosen by the profile and the credentials if not set."`
+	Auth          string        `env:"AUTH" desc:"How requests to the ERP are authenticated: context_basic, basic, header, bearer, query or oauth2, as far as the profile offers it. Chosen by the profile and the credentials if not set."`
 	APIKey        config.Secret `env:"API_KEY" desc:"API key of the ERP."`
-	APIUser       string        `env:"API_USER" desc:"User of the ERP's API, for basic and context_basic."`
+	APIUser       string        `env:"API_USER" desc:"User of the ERP's API, for basic and context_basic; client id for oauth2."`
 	APIPassword   config.Secret `env:"API_PASSWORD" desc:"Password of API_USER; the API key is taken if it is not set."`
 	Hash          config.Secret `env:"HASH" desc:"Instance hash in the paths of a Powercloud API."`
+	TokenURL      string        `env:"TOKEN_URL" desc:"Token endpoint of the scheme oauth2 (client credentials); API_USER is the client id, API_PASSWORD its secret."`
+	TokenScopes   []string      `env:"TOKEN_SCOPES" desc:"Scopes that are asked of the token endpoint."`
+	CAFile        string        `env:"CA_FILE" desc:"File with the certificates (PEM) of the authorities that may vouch for the ERP, in place of those of the system."`
 	EnneoID       string        `env:"ENNEO_ID, default={id}" desc:"Id in Enneo; {id} stands for the id in the ERP."`
 	WebhookSecret config.Secret `env:"WEBHOOK_SECRET" desc:"Secret that the ERP sends with its webhooks. Required by the ingestor unless WEBHOOK_AUTH is none."`
 	WebhookAuth   []string      `env:"WEBHOOK_AUTH, default=header,bearer,path" desc:"Where the webhook secret may stand: header (X-Webhook-Secret), bearer, path (last segment), basic (password); or none for no authentication at all."`

@@ -158,6 +158,14 @@ func (l *loader) source(ctx context.Context, env scoped) (*Source, []error) {
 	if err != nil {
 		errs = append(errs, err)
 	}
+	tokenURL, err := c.tokenURL(env.prefix)
+	if err != nil {
+		errs = append(errs, err)
+	}
+	rootCAs, err := c.rootCAs(env.prefix)
+	if err != nil {
+		errs = append(errs, err)
+	}
 	p, err := l.profile(env.prefix, c.Profile)
 	if err != nil {
 		errs = append(errs, err)
@@ -171,6 +179,7 @@ func (l *loader) source(ctx context.Context, env scoped) (*Source, []error) {
 	return &Source{
 		Name: env.name, Profile: p, Host: host, Auth: scheme,
 		APIKey: c.APIKey, APIUser: c.APIUser, APIPassword: c.APIPassword, Hash: c.Hash,
+		TokenURL: tokenURL, TokenScopes: c.TokenScopes, RootCAs: rootCAs,
 		EnneoID: c.EnneoID, WebhookSecret: c.WebhookSecret, WebhookAuth: c.WebhookAuth,
 		QuietPeriod: c.QuietPeriod, MaxWait: c.MaxWait, UrgentTypes: c.UrgentTypes, MinAge: c.MinAge,
 		Rate: c.Rate, Concurrency: c.Concurrency, Timeout: c.Timeout,

@@ -16,7 +16,9 @@ func (c *Config) scheme(prefix string, p *profile.Profile, credentials bool) (pr
 	if c.Auth != "" && !slices.Contains(auth.Schemes, chosen) {
 		return "", []error{fmt.Errorf("%sAUTH: %q is not offered by the profile %s; use %s", prefix, c.Auth, p.Name(), schemeList(auth.Schemes))}
 	}
-	if c.Auth == "" {
+	if c.Auth == "" && c.TokenURL != "" && slices.Contains(auth.Schemes, profile.OAuth2) {
+		chosen = profile.OAuth2
+	} else if c.Auth == "" {
 		withUser := c.APIUser != ""
 		candidates := append([]profile.Scheme{auth.Default}, auth.Schemes...)
 		// Without any credentials the default's own demands are reported.
@@ -49,9 +51,12 @@ func (c *Config) missing(prefix string, s profile.Scheme, p *profile.Profile) []
 			fail("API_PASSWORD", " (or API_KEY)")
 		}
 		// RFC 7617: the first colon ends the user name.
-		if strings.Contains(c.APIUser, ":") {
+		if s != profile.OAuth2 && strings.Contains(c.APIUser, ":") {
 			errs = append(errs, fmt.Errorf("%sAPI_USER: must not contain a colon", prefix))
 		}
+	}
+	if s == profile.OAuth2 && c.TokenURL == "" {
+		fail("TOKEN_URL", "")
 	}
 	if s == profile.ContextBasic && p.NeedsHash() && !c.Hash.IsSet() {
 		fail("HASH", " for the paths of the profile "+p.Name())

@@ -5,6 +5,7 @@
 package source
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
@@ -28,6 +29,11 @@ type Source struct {
 	APIUser     string
 	APIPassword config.Secret
 	Hash        config.Secret
+	// TokenURL and TokenScopes are those of the scheme oauth2, whose client id is APIUser and whose secret is APIPassword.
+	TokenURL    *url.URL
+	TokenScopes []string
+	// RootCAs are the authorities that may vouch for the ERP and its token endpoint; nil means those of the system.
+	RootCAs *x509.CertPool
 	// EnneoID is the template of ids in Enneo; it contains {id} once.
 	EnneoID string
 
