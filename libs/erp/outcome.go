@@ -20,7 +20,7 @@ const (
 	ReasonNetwork      = "network"
 	ReasonRedirect     = "redirect"
 	ReasonUnauthorized = "unauthorized"
-	ReasonRateLimited  = "rate_limited"
+	ReasonRateLimited  = fault.RateLimited
 	ReasonUnavailable  = "unavailable"
 	ReasonUnsupported  = "unsupported"
 	ReasonNoRequest    = "no_request"

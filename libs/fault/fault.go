@@ -20,6 +20,9 @@ const (
 	Target
 )
 
+// RateLimited is the reason of a fault by which a target asks for fewer requests.
+const RateLimited = "rate_limited"
+
 // Fault is an error of a call to an outside system. Its text never holds secrets, personal data or the answer's body.
 type Fault struct {
 	Scope Scope

@@ -42,7 +42,10 @@ type Gate struct {
 	faults int
 	shut   bool
 	until  time.Time
-	opened chan struct{} // closed when the gate opens; set while it is shut
+	// reason of the last fault of the whole target, and when it was reported.
+	reason   string
+	faultyAt time.Time
+	opened   chan struct{} // closed when the gate opens; set while it is shut
 }
 
 // New makes an open gate.
@@ -138,6 +141,7 @@ func (g *Gate) Report(f *fault.Fault) (changed bool) {
 		return false
 	}
 	g.faults++
+	g.reason, g.faultyAt = f.Reason, time.Now()
 	if !g.shut && g.faults < g.threshold && f.RetryAfter == 0 {
 		return false
 	}
@@ -168,4 +172,15 @@ func (g *Gate) Shut() (bool, time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.shut, g.until
+}
+
+// limitLasts is how long a target counts as under pressure after it has asked for fewer requests.
+const limitLasts = 10 * time.Second
+
+// Pressed tells whether the target is under pressure, and why: the gate is shut, or the target has just asked for fewer
+// requests (fault.RateLimited).
+func (g *Gate) Pressed() (reason string, pressed bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.reason, g.shut || g.reason == fault.RateLimited && time.Since(g.faultyAt) < limitLasts
 }

@@ -315,3 +315,33 @@ func TestEnterEndsWithItsContext(t *testing.T) {
 		}
 	})
 }
+
+func TestPressureIsToldWhileTheGateIsShutAndAfterALimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := gate.New(gate.Options{})
+		if _, pressed := g.Pressed(); pressed {
+			t.Error("pressed without any fault")
+		}
+		// One limit without a time to wait leaves the gate open.
+		g.Report(busy(0))
+		if reason, pressed := g.Pressed(); !pressed || reason != fault.RateLimited {
+			t.Errorf("after a limit: %q, %t", reason, pressed)
+		}
+		<-time.After(10 * time.Second)
+		if _, pressed := g.Pressed(); pressed {
+			t.Error("pressed long after the limit")
+		}
+		for range 3 {
+			g.Report(&fault.Fault{Scope: fault.Target, Reason: "unavailable"})
+		}
+		<-time.After(time.Hour)
+		if reason, pressed := g.Pressed(); !pressed || reason != "unavailable" {
+			t.Errorf("while the gate is shut: %q, %t", reason, pressed)
+		}
+		g.Report(nil)
+		if _, pressed := g.Pressed(); pressed {
+			t.Error("pressed after a success")
+		}
+	})
+}

@@ -24,6 +24,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/config"
 	"github.com/enneo-ai/enneo-bridge/libs/gate"
 	"github.com/enneo-ai/enneo-bridge/libs/pipeline"
+	"github.com/enneo-ai/enneo-bridge/libs/pressure"
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
 	"github.com/enneo-ai/enneo-bridge/libs/source"
 	"github.com/enneo-ai/enneo-bridge/services/publisher/internal/mind"
@@ -98,6 +99,7 @@ func Run(ctx context.Context, env *app.Env) error {
 			Count: cfg.Concurrency, Gate: g, Handle: d.handle, Logger: env.Logger,
 		}
 		group.Go(func() error { return workers.Run(ctx) })
+		group.Go(func() error { return pressure.Tell(ctx, p.Bus, bus.StagePublish, s.Name, g.Pressed, env.Logger) })
 	}
 	group.Go(func() error { return p.Follow(ctx) })
 	return group.Wait()

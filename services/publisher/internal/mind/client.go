@@ -196,7 +196,7 @@ func judge(resp *http.Response, answer []byte) error {
 	case code >= 200 && code < 300:
 		return judgeBody(answer, code)
 	case code == http.StatusTooManyRequests:
-		f.Reason = "rate_limited"
+		f.Reason = fault.RateLimited
 	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusProxyAuthRequired:
 		f.Reason = "unauthorized"
 	case code == http.StatusRequestTimeout, code == http.StatusBadGateway, code == http.StatusGatewayTimeout:
