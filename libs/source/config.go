@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -16,36 +15,30 @@ import (
 
 // Config holds the variables of one source. Their names here are what follows SOURCE_<NAME>_.
 type Config struct {
-	Profile       string        `env:"PROFILE" desc:"Profile of the ERP: powercloud, lynqtech, generic, or the path of a profile file. Required."`
-	Host          string        `env:"HOST" desc:"Scheme and host of the ERP, with a path prefix if it has one, for example https://app.powercloud.de. Required by services that read the ERP."`
-	Auth          string        `env:"AUTH" desc:"How requests to the ERP are authenticated: context_basic, basic, header, bearer, query or oauth2, as far as the profile offers it. Chosen by the profile and the credentials if not set."`
-	APIKey        config.Secret `env:"API_KEY" desc:"API key of the ERP."`
-	APIUser       string        `env:"API_USER" desc:"User of the ERP's API, for basic and context_basic; client id for oauth2."`
-	APIPassword   config.Secret `env:"API_PASSWORD" desc:"Password of API_USER; the API key is taken if it is not set."`
-	Hash          config.Secret `env:"HASH" desc:"Instance hash in the paths of a Powercloud API."`
-	TokenURL      string        `env:"TOKEN_URL" desc:"Token endpoint of the scheme oauth2 (client credentials); API_USER is the client id, API_PASSWORD its secret."`
-	TokenScopes   []string      `env:"TOKEN_SCOPES" desc:"Scopes that are asked of the token endpoint."`
-	CAFile        string        `env:"CA_FILE" desc:"File with the certificates (PEM) of the authorities that may vouch for the ERP, in place of those of the system."`
-	EnneoID       string        `env:"ENNEO_ID, default={id}" desc:"Id in Enneo; {id} stands for the id in the ERP."`
-	WebhookSecret config.Secret `env:"WEBHOOK_SECRET" desc:"Secret that the ERP sends with its webhooks. Required by the ingestor unless WEBHOOK_AUTH is none."`
-	WebhookAuth   []string      `env:"WEBHOOK_AUTH, default=header,bearer,path" desc:"Where the webhook secret may stand: header (X-Webhook-Secret), bearer, path (last segment), basic (password); or none for no authentication at all."`
-	QuietPeriod   time.Duration `env:"QUIET_PERIOD" desc:"How long a key must be quiet before it is flushed, as a duration; DEBOUNCE_QUIET_PERIOD if not set."`
-	MaxWait       time.Duration `env:"MAX_WAIT" desc:"The longest wait from a window's first event, as a duration; DEBOUNCE_MAX_WAIT if not set."`
-	UrgentTypes   []string      `env:"URGENT_TYPES" desc:"Change types that do not wait for the quiet period, as the ERP names them."`
-	MinAge        time.Duration `env:"MIN_AGE" desc:"Minimum age of the newest event before the ERP is read, as a duration, for an ERP whose webhook is faster than its database."`
-	Rate          float64       `env:"RATE, default=5" desc:"Requests to the ERP per second and process."`
-	Concurrency   int           `env:"CONCURRENCY, default=4" desc:"Requests to the ERP at the same time per process."`
-	Timeout       time.Duration `env:"TIMEOUT, default=30s" desc:"How long one request to the ERP may take, as a duration."`
+	Profile               string        `env:"PROFILE" desc:"Profile of the ERP: powercloud, lynqtech, generic, or the path of a profile file. Required."`
+	Host                  string        `env:"HOST" desc:"Scheme and host of the ERP, with a path prefix if it has one, for example https://app.powercloud.de. Required by services that read the ERP."`
+	Auth                  string        `env:"AUTH" desc:"How requests to the ERP are authenticated: context_basic, basic, header, bearer, query or oauth2, as far as the profile offers it. Chosen by the profile and the credentials if not set."`
+	APIKey                config.Secret `env:"API_KEY" desc:"API key of the ERP."`
+	APIUser               string        `env:"API_USER" desc:"User of the ERP's API, for basic and context_basic; client id for oauth2."`
+	APIPassword           config.Secret `env:"API_PASSWORD" desc:"Password of API_USER; the API key is taken if it is not set."`
+	Hash                  config.Secret `env:"HASH" desc:"Instance hash in the paths of a Powercloud API."`
+	TokenURL              string        `env:"TOKEN_URL" desc:"Token endpoint of the scheme oauth2 (client credentials); API_USER is the client id, API_PASSWORD its secret."`
+	TokenScopes           []string      `env:"TOKEN_SCOPES" desc:"Scopes that are asked of the token endpoint."`
+	CAFile                string        `env:"CA_FILE" desc:"File with the certificates (PEM) of the authorities that may vouch for the ERP, in place of those of the system."`
+	EnneoID               string        `env:"ENNEO_ID, default={id}" desc:"Id in Enneo; {id} stands for the id in the ERP."`
+	WebhookSecret         config.Secret `env:"WEBHOOK_SECRET" desc:"Secret that the ERP sends with its webhooks; for hmac the key of its signatures, whsec_ and base64. Required by the ingestor unless WEBHOOK_AUTH is none or ip alone."`
+	WebhookSecretPrevious config.Secret `env:"WEBHOOK_SECRET_PREVIOUS" desc:"The secret before WEBHOOK_SECRET, valid as well while the ERP is moved to the new one; the metric webhook_previous_secret counts the requests that still use it. Remove it when that stands still."`
+	WebhookAuth           []string      `env:"WEBHOOK_AUTH, default=header,bearer,path" desc:"How webhooks are authenticated. Any of: header (secret in X-Webhook-Secret), bearer, path (last segment), basic (password, any user), hmac (signature after Standard Webhooks, of the body only). With ip among them the sender's address must be in WEBHOOK_IPS as well; ip alone is enough by itself. Or none alone: no authentication at all."`
+	WebhookIPs            []string      `env:"WEBHOOK_IPS" desc:"Addresses and networks (CIDR) that webhooks may come from, for the method ip; behind a proxy set TRUSTED_PROXIES too."`
+	WebhookRate           float64       `env:"WEBHOOK_RATE, default=0" desc:"Webhook requests per second and process that are accepted, 0 for any number. Over it the answer is 429 with Retry-After: changes of a sender that does not repeat such requests are lost."`
+	QuietPeriod           time.Duration `env:"QUIET_PERIOD" desc:"How long a key must be quiet before it is flushed, as a duration; DEBOUNCE_QUIET_PERIOD if not set."`
+	MaxWait               time.Duration `env:"MAX_WAIT" desc:"The longest wait from a window's first event, as a duration; DEBOUNCE_MAX_WAIT if not set."`
+	UrgentTypes           []string      `env:"URGENT_TYPES" desc:"Change types that do not wait for the quiet period, as the ERP names them."`
+	MinAge                time.Duration `env:"MIN_AGE" desc:"Minimum age of the newest event before the ERP is read, as a duration, for an ERP whose webhook is faster than its database."`
+	Rate                  float64       `env:"RATE, default=5" desc:"Requests to the ERP per second and process."`
+	Concurrency           int           `env:"CONCURRENCY, default=4" desc:"Requests to the ERP at the same time per process."`
+	Timeout               time.Duration `env:"TIMEOUT, default=30s" desc:"How long one request to the ERP may take, as a duration."`
 }
-
-// The methods that WEBHOOK_AUTH may name.
-const (
-	WebhookHeader = "header"
-	WebhookBearer = "bearer"
-	WebhookPath   = "path"
-	WebhookBasic  = "basic"
-	WebhookNone   = "none"
-)
 
 const (
 	idPlaceholder  = "{id}"
@@ -55,9 +48,9 @@ const (
 
 var errNotSet = errors.New("required, but not set or empty")
 
-// check returns everything that is wrong with the values, apart from host, profile and authentication. Each error begins
+// check returns everything that is wrong with the values, apart from host, profile, authentication and webhooks. Each error begins
 // with a variable, whose full name prefix makes.
-func (c *Config) check(prefix string, need Need) []error {
+func (c *Config) check(prefix string) []error {
 	var errs []error
 	fail := func(name, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%s%s: %w", prefix, name, fmt.Errorf(format, args...)))
@@ -84,27 +77,6 @@ func (c *Config) check(prefix string, need Need) []error {
 		fail("ENNEO_ID", "%q must contain {id} once, and no other braces", c.EnneoID)
 	} else if !utf8.ValidString(literal) || utf8.RuneCountInString(literal) >= key.MaxIDLength {
 		fail("ENNEO_ID", "%q leaves no room for an id in the %d characters that Enneo allows", c.EnneoID, key.MaxIDLength)
-	}
-	return append(errs, c.checkWebhook(prefix, need.Webhook)...)
-}
-
-func (c *Config) checkWebhook(prefix string, need bool) []error {
-	var errs []error
-	for _, method := range c.WebhookAuth {
-		switch method {
-		case WebhookHeader, WebhookBearer, WebhookPath, WebhookBasic:
-		case WebhookNone:
-			if len(c.WebhookAuth) > 1 {
-				errs = append(errs, fmt.Errorf("%sWEBHOOK_AUTH: none cannot be combined with other methods; remove one of them", prefix))
-			}
-		case "hmac", "ip":
-			errs = append(errs, fmt.Errorf("%sWEBHOOK_AUTH: %s is not supported; use header, bearer, path or basic", prefix, method))
-		default:
-			errs = append(errs, fmt.Errorf("%sWEBHOOK_AUTH: %q is no method; use header, bearer, path, basic or none", prefix, method))
-		}
-	}
-	if need && !c.WebhookSecret.IsSet() && !slices.Contains(c.WebhookAuth, WebhookNone) {
-		errs = append(errs, fmt.Errorf("%sWEBHOOK_SECRET: %w; set it, or say %sWEBHOOK_AUTH=none to accept webhooks from anybody", prefix, errNotSet, prefix))
 	}
 	return errs
 }

@@ -27,7 +27,7 @@ type Defaults struct{ QuietPeriod, MaxWait time.Duration }
 type Need struct {
 	// ERP: host and credentials.
 	ERP bool
-	// Webhook: the webhook secret.
+	// Webhook: what webhooks are authenticated with.
 	Webhook bool
 }
 
@@ -153,7 +153,8 @@ func (l *loader) source(ctx context.Context, env scoped) (*Source, []error) {
 		// What could not be read would be reported once more as a wrong value.
 		return nil, []error{err}
 	}
-	errs := c.check(env.prefix, l.need)
+	allowed, errs := c.webhook(env.prefix, l.need.Webhook)
+	errs = append(c.check(env.prefix), errs...)
 	host, err := c.host(env.prefix, l.need.ERP)
 	if err != nil {
 		errs = append(errs, err)
@@ -180,7 +181,8 @@ func (l *loader) source(ctx context.Context, env scoped) (*Source, []error) {
 		Name: env.name, Profile: p, Host: host, Auth: scheme,
 		APIKey: c.APIKey, APIUser: c.APIUser, APIPassword: c.APIPassword, Hash: c.Hash,
 		TokenURL: tokenURL, TokenScopes: c.TokenScopes, RootCAs: rootCAs,
-		EnneoID: c.EnneoID, WebhookSecret: c.WebhookSecret, WebhookAuth: c.WebhookAuth,
+		EnneoID: c.EnneoID, WebhookSecret: c.WebhookSecret, WebhookSecretPrevious: c.WebhookSecretPrevious,
+		WebhookAuth: c.WebhookAuth, WebhookIPs: allowed, WebhookRate: c.WebhookRate,
 		QuietPeriod: c.QuietPeriod, MaxWait: c.MaxWait, UrgentTypes: c.UrgentTypes, MinAge: c.MinAge,
 		Rate: c.Rate, Concurrency: c.Concurrency, Timeout: c.Timeout,
 	}, errs

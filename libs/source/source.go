@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -37,9 +38,16 @@ type Source struct {
 	// EnneoID is the template of ids in Enneo; it contains {id} once.
 	EnneoID string
 
-	WebhookSecret config.Secret
-	// WebhookAuth are the places where the webhook secret may stand, or none alone.
+	// WebhookSecret and, while it is set, WebhookSecretPrevious are what webhooks are authenticated with; both are signing keys
+	// (see SigningKey) if WebhookAuth names hmac.
+	WebhookSecret, WebhookSecretPrevious config.Secret
+	// WebhookAuth are the methods by any of which a webhook is authenticated, or none alone; ip is a condition in addition
+	// to the others.
 	WebhookAuth []string
+	// WebhookIPs are where webhooks may come from if WebhookAuth names ip.
+	WebhookIPs []netip.Prefix
+	// WebhookRate is in requests per second and process; 0 means any number.
+	WebhookRate float64
 
 	// QuietPeriod is positive and shorter than MaxWait.
 	QuietPeriod, MaxWait time.Duration

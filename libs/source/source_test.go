@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/sethvargo/go-envconfig"
 
 	"github.com/enneo-ai/enneo-bridge/libs/config"
@@ -38,7 +40,8 @@ func TestLoadReadsEveryVariable(t *testing.T) {
 	sources, err := source.Load(t.Context(), config.Map(map[string]string{
 		"SOURCES":           "north, south-2",
 		"SOURCE_NORTH_HOST": "https://app.powercloud.de", "SOURCE_NORTH_PROFILE": "powercloud", "SOURCE_NORTH_API_USER": "u", "SOURCE_NORTH_API_PASSWORD": "p",
-		"SOURCE_NORTH_HASH": "0f", "SOURCE_NORTH_ENNEO_ID": "N-{id}", "SOURCE_NORTH_WEBHOOK_SECRET": "s", "SOURCE_NORTH_WEBHOOK_AUTH": "path,basic",
+		"SOURCE_NORTH_HASH": "0f", "SOURCE_NORTH_ENNEO_ID": "N-{id}", "SOURCE_NORTH_WEBHOOK_SECRET": "s", "SOURCE_NORTH_WEBHOOK_AUTH": "path,basic,ip",
+		"SOURCE_NORTH_WEBHOOK_SECRET_PREVIOUS": "r", "SOURCE_NORTH_WEBHOOK_IPS": "192.0.2.7, 2001:db8::/48", "SOURCE_NORTH_WEBHOOK_RATE": "2.5",
 		"SOURCE_NORTH_QUIET_PERIOD": "500ms", "SOURCE_NORTH_MAX_WAIT": "5s", "SOURCE_NORTH_URGENT_TYPES": "a,b", "SOURCE_NORTH_MIN_AGE": "1s",
 		"SOURCE_NORTH_RATE": "0.5", "SOURCE_NORTH_CONCURRENCY": "2", "SOURCE_NORTH_TIMEOUT": "7s",
 		"SOURCE_SOUTH_2_PROFILE": "generic", "SOURCE_SOUTH_2_HOST": "http://localhost:8070/generic", "SOURCE_SOUTH_2_API_KEY": "k", "SOURCE_SOUTH_2_WEBHOOK_AUTH": "none",
@@ -55,15 +58,16 @@ func TestLoadReadsEveryVariable(t *testing.T) {
 	}
 	north.Profile, north.Host = nil, nil
 	want := &source.Source{
-		Name: "north", Auth: profile.ContextBasic, APIUser: "u", APIPassword: "p", Hash: "0f", EnneoID: "N-{id}", WebhookSecret: "s",
-		WebhookAuth: []string{"path", "basic"}, QuietPeriod: 500 * time.Millisecond, MaxWait: 5 * time.Second, UrgentTypes: []string{"a", "b"},
+		Name: "north", Auth: profile.ContextBasic, APIUser: "u", APIPassword: "p", Hash: "0f", EnneoID: "N-{id}", WebhookSecret: "s", WebhookSecretPrevious: "r",
+		WebhookAuth: []string{"path", "basic", "ip"}, WebhookIPs: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/48")},
+		WebhookRate: 2.5, QuietPeriod: 500 * time.Millisecond, MaxWait: 5 * time.Second, UrgentTypes: []string{"a", "b"},
 		MinAge: time.Second, Rate: 0.5, Concurrency: 2, Timeout: 7 * time.Second,
 	}
-	if diff := cmp.Diff(want, north); diff != "" {
+	if diff := cmp.Diff(want, north, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Errorf("north (-want +got):\n%s", diff)
 	}
 	if south.Name != "south-2" || south.Auth != profile.Bearer || south.QuietPeriod != defaults.QuietPeriod || south.MaxWait != defaults.MaxWait ||
-		south.EnneoIDFor("7") != "7" || south.Timeout != 30*time.Second || south.Rate != 5 || south.Concurrency != 4 {
+		south.EnneoIDFor("7") != "7" || south.WebhookRate != 0 || south.Timeout != 30*time.Second || south.Rate != 5 || south.Concurrency != 4 {
 		t.Errorf("south has other defaults: %+v", south)
 	}
 	if got := want.EnneoIDFor("{id}"); got != "N-{id}" {
@@ -97,8 +101,6 @@ func TestLoadReportsEverythingAtOnce(t *testing.T) {
 		{"no key", map[string]string{"SOURCE_ERP_API_KEY": ""}, []string{"SOURCE_ERP_API_KEY: required, but not set or empty, but the scheme bearer needs it"}},
 		{"no webhook secret", map[string]string{"SOURCE_ERP_WEBHOOK_SECRET": ""}, []string{"SOURCE_ERP_WEBHOOK_SECRET: required", "SOURCE_ERP_WEBHOOK_AUTH=none"}},
 		{"none with others", map[string]string{"SOURCE_ERP_WEBHOOK_AUTH": "none,path"}, []string{"none cannot be combined"}},
-		{"hmac", map[string]string{"SOURCE_ERP_WEBHOOK_AUTH": "hmac"}, []string{"SOURCE_ERP_WEBHOOK_AUTH: hmac is not supported"}},
-		{"ip", map[string]string{"SOURCE_ERP_WEBHOOK_AUTH": "path,ip"}, []string{"SOURCE_ERP_WEBHOOK_AUTH: ip is not supported"}},
 		{"no such method", map[string]string{"SOURCE_ERP_WEBHOOK_AUTH": "magic"}, []string{`SOURCE_ERP_WEBHOOK_AUTH: "magic" is no method`}},
 		{"a quiet period of zero", map[string]string{"SOURCE_ERP_QUIET_PERIOD": "0s"}, []string{"SOURCE_ERP_QUIET_PERIOD: 0s is not positive"}},
 		{"a quiet period as long as the max wait", map[string]string{"SOURCE_ERP_QUIET_PERIOD": "2m"}, []string{"SOURCE_ERP_QUIET_PERIOD: 2m0s must be shorter"}},
@@ -278,7 +280,7 @@ func TestCheckDisjoint(t *testing.T) {
 
 func TestASourceDoesNotShowItsSecrets(t *testing.T) {
 	t.Parallel()
-	sources, err := source.Load(t.Context(), config.Map(variables(nil)), defaults, all)
+	sources, err := source.Load(t.Context(), config.Map(variables(map[string]string{"SOURCE_ERP_WEBHOOK_SECRET_PREVIOUS": "topsecret-old"})), defaults, all)
 	if err != nil {
 		t.Fatal(err)
 	}

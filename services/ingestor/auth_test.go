@@ -2,6 +2,7 @@ package ingestor
 
 import (
 	"encoding/base64"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -9,7 +10,7 @@ import (
 func TestOnlyWhoProvesToBeTheSourceIsHeard(t *testing.T) {
 	t.Parallel()
 	const secret = "wh-s3cret/ü"
-	changes := map[string]string{"SOURCES": "any,header,bearer,path,basic,two,none,acme"}
+	changes := map[string]string{"SOURCES": "any,header,bearer,path,basic,two,none,acme", "TRUSTED_PROXIES": "127.0.0.1"}
 	for source, ways := range map[string]string{
 		"ANY": "", "HEADER": "header", "BEARER": "bearer", "PATH": "path", "BASIC": "basic", "TWO": "header,basic", "NONE": "none",
 	} {
@@ -28,6 +29,12 @@ func TestOnlyWhoProvesToBeTheSourceIsHeard(t *testing.T) {
 	s.accepting(t)
 	basic := func(user, password string) string {
 		return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
+	}
+	// Each stranger has an address of its own, so that it is not told to wait for what the others did.
+	strangers := 0
+	from := func(headers ...string) []string {
+		strangers++
+		return append([]string{"X-Forwarded-For", fmt.Sprintf("2001:db8:0:%x::1", strangers)}, headers...)
 	}
 	const escaped = "/wh-s3cret%2F%C3%BC"
 	for name, tc := range map[string]struct {
@@ -62,7 +69,7 @@ func TestOnlyWhoProvesToBeTheSourceIsHeard(t *testing.T) {
 				if source == "none" || strings.Contains(" "+tc.allowed+" ", " "+source+" ") {
 					want = 202
 				}
-				got := s.post(t, "/webhooks/"+source+tc.path, typeJSON, `{"contractId":"4711"}`, tc.headers...)
+				got := s.post(t, "/webhooks/"+source+tc.path, typeJSON, `{"contractId":"4711"}`, from(tc.headers...)...)
 				if got.status != want {
 					t.Errorf("%s: answered %d %s, want %d", source, got.status, got.body, want)
 				}
@@ -84,13 +91,13 @@ func TestOnlyWhoProvesToBeTheSourceIsHeard(t *testing.T) {
 	t.Run("events", func(t *testing.T) {
 		const ev = `{"specversion":"1.0","id":"1","source":"s","type":"t","subject":"4711"}`
 		for headerSecret, want := range map[string]int{secret: 202, "wrong": 401} {
-			if got := s.post(t, "/events/header", mediaEvent, ev, "X-Webhook-Secret", headerSecret); got.status != want {
+			if got := s.post(t, "/events/header", mediaEvent, ev, from("X-Webhook-Secret", headerSecret)...); got.status != want {
 				t.Errorf("answered %d %s, want %d", got.status, got.body, want)
 			}
 		}
 	})
 	t.Run("a body that is not read", func(t *testing.T) {
-		if got := s.post(t, "/webhooks/header", "?;;", strings.Repeat("x", 600_000)); got.status != 401 {
+		if got := s.post(t, "/webhooks/header", "?;;", strings.Repeat("x", 600_000), from()...); got.status != 401 {
 			t.Errorf("answered %d to a stranger, want 401 before anything of the body is looked at", got.status)
 		}
 	})

@@ -28,7 +28,9 @@ var (
 	errMediaType = errors.New("send application/json or application/x-www-form-urlencoded")
 	errNoEvent   = errors.New("no CloudEvent: set the ce- headers, or send " + mediaEvent + " or " + mediaBatch +
 		"; other webhooks go to /webhooks/{source}")
-	errTooMany = errors.New("too many in one body")
+	// Who overheard a signed request could send it again with another subject.
+	errUncovered = errors.New("the signature does not cover the ce- headers: send " + mediaEvent + " or " + mediaBatch)
+	errTooMany   = errors.New("too many in one body")
 	// encoding/json would replace invalid bytes by U+FFFD, which makes two different ids one.
 	errUTF8 = errors.New("the body is not valid UTF-8")
 	errBody = errors.New("the body did not arrive whole and in time")

@@ -2,7 +2,6 @@ package ingestor
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"time"
@@ -19,18 +18,18 @@ import (
 const maxChangeType = 200
 
 // cloudEvents takes CloudEvents over HTTP: binary, structured or a batch.
-func (in *intake) cloudEvents(w http.ResponseWriter, r *http.Request, src *source.Source) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		in.refuse(w, r, src, unreadable(err))
+func (in *intake) cloudEvents(w http.ResponseWriter, r *http.Request, a admitted) {
+	src := a.src
+	if a.signed && binaryMode(r.Header) {
+		in.refuse(w, r, src, errUncovered)
 		return
 	}
-	events, err := eventsOf(r.Header, body, in.maxEvents)
+	events, err := eventsOf(r.Header, a.body, in.maxEvents)
 	if err != nil {
 		in.refuse(w, r, src, err)
 		return
 	}
-	t, err := readEvents(src, events, time.Now())
+	t, err := readEvents(src, events, in.now())
 	if err != nil {
 		in.refuse(w, r, src, err)
 		return

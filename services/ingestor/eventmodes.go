@@ -55,7 +55,7 @@ func eventsOf(header http.Header, body []byte, maxEvents int) ([]cloudEvent, err
 			return nil, fmt.Errorf("the body is no CloudEvent: %w", err)
 		}
 		return []cloudEvent{ev}, nil
-	case header.Get("Ce-Specversion") != "":
+	case binaryMode(header):
 		ev, err := binaryEvent(header, body)
 		if err != nil {
 			return nil, fmt.Errorf("the request is no CloudEvent: %w", err)
@@ -64,6 +64,13 @@ func eventsOf(header http.Header, body []byte, maxEvents int) ([]cloudEvent, err
 	default:
 		return nil, errNoEvent
 	}
+}
+
+// binaryMode tells whether the attributes of an event are headers.
+func binaryMode(header http.Header) bool {
+	media, _, err := mime.ParseMediaType(header.Get("Content-Type"))
+	structured := err == nil && (media == mediaEvent || media == mediaBatch)
+	return !structured && header.Get("Ce-Specversion") != ""
 }
 
 func batchEvents(body []byte, maxEvents int) ([]cloudEvent, error) {

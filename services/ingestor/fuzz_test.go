@@ -1,10 +1,12 @@
 package ingestor
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -20,26 +22,28 @@ import (
 )
 
 // unconnected is an intake whose log is away, so that every request that would be accepted is answered 503.
-func unconnected(f *testing.F) (*intake, *source.Source, http.Handler) {
-	f.Helper()
-	sources, err := source.Load(f.Context(), config.Map(environment("", nil)), source.Defaults{QuietPeriod: time.Second, MaxWait: time.Minute}, source.Need{Webhook: true})
+func unconnected(t testing.TB, changes map[string]string, trusted ...string) (*intake, http.Handler) {
+	t.Helper()
+	sources, err := source.Load(t.Context(), config.Map(environment("", changes)), source.Defaults{QuietPeriod: time.Second, MaxWait: time.Minute}, source.Need{Webhook: true})
 	if err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
+	}
+	networks, errs := source.ParseNetworks(trusted)
+	if len(errs) > 0 {
+		t.Fatal(errs)
 	}
 	m, err := newMetrics(noop.Meter{})
 	if err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
 	}
 	in := &intake{
-		sources: map[string]*source.Source{}, propagator: propagation.TraceContext{}, maxBody: 1 << 16, maxEvents: 20,
+		propagator: propagation.TraceContext{}, maxBody: 1 << 16, maxEvents: 20,
 		logger: slog.New(slog.DiscardHandler), metrics: m,
 	}
-	for _, src := range sources {
-		in.sources[src.Name] = src
-	}
+	in.guard(t.Context(), sources, networks)
 	mux := http.NewServeMux()
 	in.routes(mux)
-	return in, in.sources["hooks"], mux
+	return in, mux
 }
 
 // sound checks that everything that was read can be stored: what cannot be stored would be told again for ever.
@@ -76,7 +80,8 @@ func serve(t *testing.T, handler http.Handler, req *http.Request, allowed ...int
 }
 
 func FuzzWebhookBody(f *testing.F) {
-	in, src, handler := unconnected(f)
+	in, handler := unconnected(f, nil)
+	src := in.guards["hooks"].src
 	for _, seed := range [][3]string{
 		{typeJSON, `{"contractId":"4711","eventId":"e1","type":"t"}`, "d1"},
 		{"", `[{"contracts":[{"id":1},{"id":"2"}]},{"customerId":3.5}]`, "\xff"},
@@ -98,7 +103,8 @@ func FuzzWebhookBody(f *testing.F) {
 }
 
 func FuzzCloudEvent(f *testing.F) {
-	in, src, handler := unconnected(f)
+	in, handler := unconnected(f, nil)
+	src := in.guards["hooks"].src
 	f.Add(mediaEvent, "", "", "", "", "", []byte(`{"specversion":"1.0","id":"1","source":"s","type":"t","subject":"4711","data_base64":1}`))
 	f.Add(mediaEvent, "", "", "", "", "", []byte(`{"specversion":"1.0","id":"1","source":"s","type":"t","data":{"contractId":"\ud800"}}`))
 	f.Add(mediaBatch, "", "", "", "", "", []byte(`[{"specversion":"1.0","id":"1","source":"s","type":"t"},{"specversion":"1.0","id":"1","source":"s","type":"t","subject":"1"}]`))
@@ -121,5 +127,52 @@ func FuzzCloudEvent(f *testing.F) {
 			t.Fatalf("an event that was read cannot be kept: %v", err)
 		}
 		sound(t, in, read)
+	})
+}
+
+func FuzzForwardedFor(f *testing.F) {
+	trusted := proxies{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}
+	f.Add("10.0.0.1:80", "192.0.2.7", "10.0.0.2, 10.0.0.3")
+	f.Add("[2001:db8::1%eth0]:80", "junk", "[2001:db8::2]:443,, \"x\"")
+	f.Add("@", "::ffff:10.0.0.1", "::ffff:192.0.2.7")
+	f.Fuzz(func(t *testing.T, peer, first, second string) {
+		r := &http.Request{RemoteAddr: peer, Header: http.Header{"X-Forwarded-For": {first, second}}}
+		address, known := trusted.client(r)
+		if known && !address.IsValid() || address.Is4In6() || address.Zone() != "" {
+			t.Errorf("the address %v (known: %t) does not compare with a list", address, known)
+		}
+		// What an untrusted sender writes must not matter, whatever it is.
+		for _, last := range []string{"192.0.2.7", "::ffff:192.0.2.7", "[192.0.2.7]", "192.0.2.7:80"} {
+			r = &http.Request{RemoteAddr: "10.0.0.1:80", Header: http.Header{"X-Forwarded-For": {first, second + "," + last}}}
+			if address, known := trusted.client(r); !known || address.String() != "192.0.2.7" {
+				t.Errorf("before %q the sender changed its address to %v (known: %t)", last, address, known)
+			}
+		}
+		clientOf(address)
+	})
+}
+
+func FuzzSignature(f *testing.F) {
+	key := bytes.Repeat([]byte{1}, 32)
+	f.Add("msg_1", "1614265330", "v1,AAAA v1a,BBBB v1,", []byte("{}"))
+	f.Add("a.1", "-1", "v1", []byte(""))
+	f.Add("\xff", "9223372036854775807", strings.Repeat("v1,A ", 17), []byte("\x00"))
+	f.Fuzz(func(t *testing.T, id, timestamp, signatures string, body []byte) {
+		header := http.Header{headerWebhookID: {id}, headerWebhookTimestamp: {timestamp}, headerWebhookSignature: {signatures}}
+		s, why := readSignature(header)
+		if why != "" {
+			return
+		}
+		if len(s.macs) == 0 || len(s.macs) > maxSignatures || s.id == "" {
+			t.Errorf("read %+v, which can be no signature", s)
+		}
+		if s.by(key, body) == 1 {
+			t.Error("a signature was made without the key")
+		}
+		right := sign(key, id, timestamp, body)
+		header.Set(headerWebhookSignature, right)
+		if s, why := readSignature(header); why != "" || s.by(key, body) != 1 || s.by(key, append(body, 'x')) != 0 {
+			t.Errorf("the right signature is %q, or holds for another body", why)
+		}
 	})
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -33,13 +32,28 @@ const retryAfter = 5 * time.Second
 
 // intake answers webhooks and CloudEvents.
 type intake struct {
-	sources    map[string]*source.Source
+	guards     map[string]*guard // by source
+	proxies    proxies
+	attempts   *attempts
+	now        func() time.Time
 	pipeline   atomic.Pointer[pipeline.Pipeline] // nil until the log is there
 	propagator propagation.TextMapPropagator
 	maxBody    int64
 	maxEvents  int
 	logger     *slog.Logger
 	metrics    *metrics
+}
+
+// guard puts a guard before each of the sources.
+func (in *intake) guard(ctx context.Context, sources []*source.Source, trusted proxies) {
+	in.guards, in.proxies, in.attempts, in.now = map[string]*guard{}, trusted, newAttempts(), time.Now
+	for _, src := range sources {
+		in.guards[src.Name] = newGuard(src)
+		if src.WebhookSecretPrevious.IsSet() {
+			// The series has to be there before it stands still.
+			in.metrics.previousSecret(ctx, src.Name, 0)
+		}
+	}
 }
 
 // open lets the intake store events from now on.
@@ -85,28 +99,6 @@ type strange struct {
 	message   string
 }
 
-// from checks who sends before anything of the body is read.
-func (in *intake) from(next func(http.ResponseWriter, *http.Request, *source.Source)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		src := in.sources[r.PathValue("source")]
-		if src == nil {
-			in.metrics.request(r.Context(), "", http.StatusNotFound)
-			httpx.Problem(w, r, http.StatusNotFound, "unknown-source", "Unknown source",
-				"No source of this name is configured; see SOURCES.")
-			return
-		}
-		if !authentic(src, r) {
-			in.metrics.request(r.Context(), src.Name, http.StatusUnauthorized)
-			w.Header().Set("WWW-Authenticate", `Bearer realm="enneo-bridge"`)
-			httpx.Problem(w, r, http.StatusUnauthorized, "unauthenticated", "Unauthenticated",
-				"The source's secret is missing or wrong. It is taken from: "+strings.Join(src.WebhookAuth, ", ")+".")
-			return
-		}
-		r.Body = http.MaxBytesReader(w, r.Body, in.maxBody)
-		next(w, r, src)
-	}
-}
-
 // refuse answers a request of which nothing was stored.
 func (in *intake) refuse(w http.ResponseWriter, r *http.Request, src *source.Source, err error) {
 	status, slug, title := http.StatusBadRequest, "malformed", "Malformed body"
@@ -122,7 +114,7 @@ func (in *intake) refuse(w http.ResponseWriter, r *http.Request, src *source.Sou
 	case errors.Is(err, errTooMany):
 		status, slug, title = http.StatusRequestEntityTooLarge, "too-many", "Too many events"
 		detail += "; send them in several requests, or see INGEST_MAX_EVENTS."
-	case errors.Is(err, errMediaType), errors.Is(err, errNoEvent):
+	case errors.Is(err, errMediaType), errors.Is(err, errNoEvent), errors.Is(err, errUncovered):
 		status, slug, title = http.StatusUnsupportedMediaType, "media-type", "Unsupported media type"
 	}
 	in.metrics.request(r.Context(), src.Name, status)
@@ -142,7 +134,7 @@ func (in *intake) accept(w http.ResponseWriter, r *http.Request, src *source.Sou
 		in.logger.ErrorContext(r.Context(), "the log does not take events, the sender is asked to come again",
 			"source", src.Name, "error", err.Error())
 		in.metrics.request(r.Context(), src.Name, http.StatusServiceUnavailable)
-		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
+		w.Header().Set("Retry-After", seconds(retryAfter))
 		slug, title := "log-unavailable", "The event log does not take events"
 		if errors.Is(err, durability.ErrBelow) {
 			slug, title = "durability", "The event log is less durable than demanded"

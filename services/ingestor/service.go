@@ -2,7 +2,8 @@
 // event log. It answers 202 only after the log has acknowledged all of them; if the log cannot, it answers 503 with
 // Retry-After itself, and stays in rotation to do so.
 //
-// It keeps no state: any number of replicas may run.
+// It keeps no state beyond the limits on failed attempts and on requests, which each replica counts for itself: any number
+// of replicas may run.
 package ingestor
 
 import (
@@ -23,14 +24,15 @@ import (
 
 // Config is the configuration of the ingestor.
 type Config struct {
-	ListenAddr string `env:"LISTEN_ADDR, default=:8080" desc:"Address of the webhook endpoints"`
-	MaxBody    int64  `env:"INGEST_MAX_BODY, default=524288" desc:"Largest body of a webhook in bytes; above 700000 the max_payload of NATS must be raised to twice as much"`
-	MaxEvents  int    `env:"INGEST_MAX_EVENTS, default=1000" desc:"Most events in one body"`
-	Windows    pipeline.Windows
-	NATS       bus.Config
+	ListenAddr     string   `env:"LISTEN_ADDR, default=:8080" desc:"Address of the webhook endpoints"`
+	TrustedProxies []string `env:"TRUSTED_PROXIES" desc:"Addresses and networks (CIDR) of the proxies before the ingestor: the sender is the rightmost address in X-Forwarded-For that is none of them. Without any the header is ignored"`
+	MaxBody        int64    `env:"INGEST_MAX_BODY, default=524288" desc:"Largest body of a webhook in bytes; above 700000 the max_payload of NATS must be raised to twice as much"`
+	MaxEvents      int      `env:"INGEST_MAX_EVENTS, default=1000" desc:"Most events in one body"`
+	Windows        pipeline.Windows
+	NATS           bus.Config
 }
 
-// Validate checks the limits. A body without an identifier becomes a dead letter, as base64 in one message: the default
+// Validate checks the limits and the proxies. A body without an identifier becomes a dead letter, as base64 in one message: the default
 // fits into the 1 MiB that NATS allows unless its max_payload says more, and 2 MiB fit into the 4 MiB that DEAD takes.
 func (c *Config) Validate() error {
 	var errs []error
@@ -39,6 +41,10 @@ func (c *Config) Validate() error {
 	}
 	if c.MaxEvents < 1 || c.MaxEvents > 10_000 {
 		errs = append(errs, fmt.Errorf("INGEST_MAX_EVENTS: %d is not between 1 and 10000", c.MaxEvents))
+	}
+	_, wrong := source.ParseNetworks(c.TrustedProxies)
+	for _, err := range wrong {
+		errs = append(errs, fmt.Errorf("TRUSTED_PROXIES: %w", err))
 	}
 	return errors.Join(errs...)
 }
@@ -56,12 +62,11 @@ func Run(ctx context.Context, env *app.Env) error {
 		return err
 	}
 	in := &intake{
-		sources: map[string]*source.Source{}, propagator: env.Telemetry.Propagator,
-		maxBody: cfg.MaxBody, maxEvents: cfg.MaxEvents, logger: env.Logger, metrics: metrics,
+		propagator: env.Telemetry.Propagator,
+		maxBody:    cfg.MaxBody, maxEvents: cfg.MaxEvents, logger: env.Logger, metrics: metrics,
 	}
-	for _, s := range sources {
-		in.sources[s.Name] = s
-	}
+	trusted, _ := source.ParseNetworks(cfg.TrustedProxies) // Validate has refused what is wrong.
+	in.guard(ctx, sources, trusted)
 	mux := http.NewServeMux()
 	in.routes(mux)
 	server, err := httpx.New(ctx, httpx.Options{

@@ -1,7 +1,6 @@
 package ingestor
 
 import (
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -11,13 +10,9 @@ import (
 )
 
 // webhook takes a source's own webhook: JSON object, JSON array, or form.
-func (in *intake) webhook(w http.ResponseWriter, r *http.Request, src *source.Source) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		in.refuse(w, r, src, unreadable(err))
-		return
-	}
-	elements, err := parse(r.Header.Get("Content-Type"), body, in.maxEvents)
+func (in *intake) webhook(w http.ResponseWriter, r *http.Request, a admitted) {
+	src := a.src
+	elements, err := parse(r.Header.Get("Content-Type"), a.body, in.maxEvents)
 	if err != nil {
 		in.refuse(w, r, src, err)
 		return
@@ -26,7 +21,7 @@ func (in *intake) webhook(w http.ResponseWriter, r *http.Request, src *source.So
 	if header := src.Profile.EventIDHeader(); header != "" {
 		deliveryID = r.Header.Get(header)
 	}
-	t := read(src, elements, deliveryID, time.Now())
+	t := read(src, elements, deliveryID, in.now())
 	if len(t.changes) > in.maxEvents {
 		in.refuse(w, r, src, tooMany(len(t.changes), in.maxEvents))
 		return
