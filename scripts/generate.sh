@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Writes everything that is generated: Go code from proto/ and docs/configuration.md from the config structs.
+# Writes everything that is generated: Go code from proto/, docs/configuration.md from the config structs, and
+# docs/profile.schema.json from the profile format.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -14,3 +15,5 @@ trap 'rm -f "$page"' EXIT
 go run ./services/bridge/cmd/bridge config docs >"$page"
 mkdir -p docs
 cat "$page" >docs/configuration.md
+go run ./services/bridge/cmd/bridge profile schema >"$page"
+cat "$page" >docs/profile.schema.json

@@ -19,14 +19,7 @@ const (
 	OAuth2 Scheme = "oauth2"
 )
 
-func validScheme(s Scheme) bool {
-	switch s {
-	case ContextBasic, Basic, Header, Bearer, Query, OAuth2:
-		return true
-	default:
-		return false
-	}
-}
+func schemes() []Scheme { return []Scheme{ContextBasic, Basic, Header, Bearer, Query, OAuth2} }
 
 // NeedsUser tells whether the scheme takes a user with a password, or a client with its secret, rather than an API key alone.
 func (s Scheme) NeedsUser() bool { return s == ContextBasic || s == Basic || s == OAuth2 }

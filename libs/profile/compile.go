@@ -6,6 +6,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 
 	"cel.dev/cel-go/cel"
 	"golang.org/x/net/http/httpguts"
@@ -75,8 +76,8 @@ func (c *compiler) auth(raw *schema) Auth {
 	for _, s := range raw.Auth.Schemes {
 		scheme := Scheme(s.value)
 		switch {
-		case !validScheme(scheme):
-			c.fail(s.line, "auth.schemes", "unknown scheme %q", s.value)
+		case !slices.Contains(schemes(), scheme):
+			c.fail(s.line, "auth.schemes", "unknown scheme %q; there are %s", s.value, names(schemes()))
 		case slices.Contains(a.Schemes, scheme):
 			c.fail(s.line, "auth.schemes", "%s stands twice", s.value)
 		case scheme == ContextBasic && a.Context == "":
@@ -92,6 +93,14 @@ func (c *compiler) auth(raw *schema) Auth {
 		c.fail(raw.Auth.Default.line, "auth.default", "must be one of auth.schemes")
 	}
 	return a
+}
+
+func names(schemes []Scheme) string {
+	texts := make([]string, len(schemes))
+	for i, s := range schemes {
+		texts[i] = string(s)
+	}
+	return strings.Join(texts, ", ")
 }
 
 func (c *compiler) pointers(field string, texts []text) []jsonptr.Pointer {
@@ -164,10 +173,16 @@ func (c *compiler) expression(env *cel.Env, field string, t text, want *cel.Type
 		c.fail(t.line, field, "the expression is empty")
 		return nil
 	}
-	checked, issues := env.Compile(t.value)
+	checked, issues := env.Parse(t.value)
+	if issues.Err() == nil {
+		if want == nil {
+			passOn(checked)
+		}
+		checked, issues = env.Check(checked)
+	}
 	if issues.Err() != nil {
 		for _, issue := range issues.Errors() {
-			c.fail(t.line, field, "%s", issue.Message)
+			c.fail(t.line, field, "%s (at character %d of the expression)", strings.ReplaceAll(issue.Message, exactNumber, "number"), issue.Location.Column()+1)
 		}
 		return nil
 	}
@@ -175,12 +190,16 @@ func (c *compiler) expression(env *cel.Env, field string, t text, want *cel.Type
 		c.fail(t.line, field, "must be %s, not %s", want, checked.OutputType())
 		return nil
 	}
+	if err := affordable(env, checked); err != nil {
+		c.fail(t.line, field, "%w", err)
+		return nil
+	}
 	program, err := env.Program(checked, cel.CostLimit(costLimit))
 	if err != nil {
 		c.fail(t.line, field, "%w", err)
 		return nil
 	}
-	return &expression{program: program, at: fmt.Sprintf("%s:%d", c.file, t.line)}
+	return &expression{program: program, text: t.value, at: fmt.Sprintf("%s:%d", c.file, t.line)}
 }
 
 func (c *compiler) webhook(raw *schema) webhook {
@@ -191,6 +210,7 @@ func (c *compiler) webhook(raw *schema) webhook {
 		changeType:    c.pointers("webhook.change_type", raw.Webhook.ChangeType),
 		eventIDHeader: raw.Webhook.EventIDHeader.value,
 		subjectKind:   key.Kind(raw.CloudEvent.SubjectKind.value),
+		confirmed:     raw.Webhook.Confirmed,
 	}
 	if len(w.contractIDs)+len(w.customerIDs) == 0 && w.subjectKind == "" {
 		c.errs = append(c.errs, fmt.Errorf("%s: webhook: %w", c.file, errNoIdentifiers))

@@ -33,7 +33,8 @@ func predicateEnv() (*cel.Env, error) {
 //	texts(list)           text of each element, all of which must have one; null for null
 //	number(x)             number, a text read as a JSON number; a blank text is null
 //	boolean(x)            boolean, 0, 1 or the texts true, false, 0, 1
-//	unix(x)               Unix seconds of "2006-01-02" (midnight UTC), RFC 3339 or an integer; the zero date of SQL is null
+//	unix(x)               Unix seconds of "2006-01-02" or "02.01.2006" (midnight UTC), RFC 3339 or an integer; the zero date
+//	                      of SQL is null
 //	first(list)           the first element that is not null
 //	join_nonempty(list, separator)  the elements' texts without blanks around them, blank ones left out; null if none is left
 //	lookup(map, x)        map[text(x)], null if it has none
@@ -42,9 +43,11 @@ func mappingEnv(statuses map[string]string) (*cel.Env, error) {
 	listOfAny := cel.ListType(cel.DynType)
 	return newEnv(
 		cel.Variable("data", cel.DynType),
+		cel.Variable(exactData, cel.DynType),
 		unary("text", textOf),
 		unary("texts", textsOf),
 		unary("number", numberOf),
+		unary(exactNumber, exactNumberOf),
 		unary("boolean", booleanOf),
 		unary("unix", unixOf),
 		unary("status", func(value ref.Val) ref.Val {
@@ -58,6 +61,7 @@ func mappingEnv(statuses map[string]string) (*cel.Env, error) {
 		cel.Function("first", cel.Overload("first_list", []*cel.Type{listOfAny}, cel.DynType, cel.UnaryBinding(firstOf))),
 		cel.Function("join_nonempty", cel.Overload("join_nonempty_list_string", []*cel.Type{listOfAny, cel.StringType}, cel.DynType, cel.BinaryBinding(joinNonempty))),
 		cel.Function("lookup", cel.Overload("lookup_map_dyn", []*cel.Type{cel.MapType(cel.StringType, cel.DynType), cel.DynType}, cel.DynType, cel.BinaryBinding(lookup))),
+		costModels(),
 	)
 }
 
@@ -90,6 +94,8 @@ func textOf(value ref.Val) ref.Val {
 			return types.NullValue
 		}
 		return v
+	case literal:
+		return types.String(v.plain())
 	case types.Int, types.Uint, types.Double:
 		if text, ok := digits(v); ok {
 			return types.String(text)
@@ -118,8 +124,15 @@ func textsOf(value ref.Val) ref.Val {
 }
 
 func numberOf(value ref.Val) ref.Val {
+	return number(value, func(text string) ref.Val { return types.DefaultTypeAdapter.NativeToValue(numberToCEL(text)) })
+}
+
+func exactNumberOf(value ref.Val) ref.Val { return number(value, exact) }
+
+// number reads a number out of a text by read, and leaves a number alone.
+func number(value ref.Val, read func(string) ref.Val) ref.Val {
 	switch v := present(value).(type) {
-	case types.Null, types.Int, types.Uint, types.Double:
+	case types.Null, types.Int, types.Uint, types.Double, literal:
 		return v
 	case types.String:
 		text := strings.TrimSpace(string(v))
@@ -127,8 +140,8 @@ func numberOf(value ref.Val) ref.Val {
 			return types.NullValue
 		}
 		if json.Valid([]byte(text)) && strings.ContainsAny(text[:1], "-0123456789") {
-			if number := types.DefaultTypeAdapter.NativeToValue(numberToCEL(text)); number.Type() != types.StringType {
-				return number
+			if _, tooLarge := numberToCEL(text).(string); !tooLarge {
+				return read(text)
 			}
 		}
 	}
@@ -156,6 +169,9 @@ func booleanOf(value ref.Val) ref.Val {
 	return failed("must be true, false, 0 or 1")
 }
 
+// germanDate is how dates are written in Germany; with dots and the year at the end it cannot be mistaken.
+const germanDate = "02.01.2006"
+
 func unixOf(value ref.Val) ref.Val {
 	switch v := present(value).(type) {
 	case types.Null, types.Int:
@@ -166,13 +182,13 @@ func unixOf(value ref.Val) ref.Val {
 		if text == "" || strings.HasPrefix(text, "0000-00-00") {
 			return types.NullValue
 		}
-		for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		for _, layout := range []string{time.DateOnly, time.RFC3339, germanDate} {
 			if t, err := time.Parse(layout, text); err == nil {
 				return types.Int(t.Unix())
 			}
 		}
 	}
-	return failed("must be a date (2006-01-02), a time (RFC 3339) or Unix seconds")
+	return failed("must be a date (2006-01-02 or 02.01.2006), a time (RFC 3339) or Unix seconds")
 }
 
 func firstOf(list ref.Val) ref.Val {

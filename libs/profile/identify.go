@@ -19,6 +19,7 @@ type webhook struct {
 	eventID, changeType      []jsonptr.Pointer
 	eventIDHeader            string
 	subjectKind              key.Kind
+	confirmed                bool
 }
 
 // Identified is what a webhook names.
@@ -42,15 +43,29 @@ func (p *Profile) CloudEventSubjectKind() key.Kind { return p.webhook.subjectKin
 // Identify finds the identifiers in one webhook, decoded by jsonptr.Decode. Per kind, the first pointer that finds a valid
 // id counts. An id is a string of 1 to 50 characters, or an integer in its literal form; null counts as absent.
 func (p *Profile) Identify(doc any) Identified {
-	var found Identified
-	found.ContractIDs = found.ids("contract id", doc, p.webhook.contractIDs)
-	found.CustomerIDs = found.ids("customer id", doc, p.webhook.customerIDs)
-	found.EventID = found.label("event id", doc, p.webhook.eventID)
-	found.ChangeType = found.label("change type", doc, p.webhook.changeType)
+	found, _ := p.IdentifyOrigin(doc)
 	return found
 }
 
-func (i *Identified) ids(what string, doc any, pointers []jsonptr.Pointer) []string {
+// Origin names the pointers that found what an Identified holds, empty for what was not found.
+type Origin struct {
+	ContractIDs, CustomerIDs, EventID, ChangeType string
+}
+
+// IdentifyOrigin is Identify, and says which pointer found what.
+func (p *Profile) IdentifyOrigin(doc any) (Identified, Origin) {
+	var (
+		found Identified
+		by    Origin
+	)
+	found.ContractIDs, by.ContractIDs = found.ids("contract id", doc, p.webhook.contractIDs)
+	found.CustomerIDs, by.CustomerIDs = found.ids("customer id", doc, p.webhook.customerIDs)
+	found.EventID, by.EventID = found.label("event id", doc, p.webhook.eventID)
+	found.ChangeType, by.ChangeType = found.label("change type", doc, p.webhook.changeType)
+	return found, by
+}
+
+func (i *Identified) ids(what string, doc any, pointers []jsonptr.Pointer) (found []string, by string) {
 	for _, pointer := range pointers {
 		var ids []string
 		// A body may name a contract many times; a map keeps this linear.
@@ -68,14 +83,14 @@ func (i *Identified) ids(what string, doc any, pointers []jsonptr.Pointer) []str
 			}
 		}
 		if len(ids) > 0 {
-			return ids
+			return ids, pointer.String()
 		}
 	}
-	return nil
+	return nil, ""
 }
 
 // label reads a short text that is no id: an event id or a change type.
-func (i *Identified) label(what string, doc any, pointers []jsonptr.Pointer) string {
+func (i *Identified) label(what string, doc any, pointers []jsonptr.Pointer) (found, by string) {
 	for _, pointer := range pointers {
 		for _, value := range pointer.Values(doc) {
 			if value == nil {
@@ -88,11 +103,11 @@ func (i *Identified) label(what string, doc any, pointers []jsonptr.Pointer) str
 			case utf8.RuneCountInString(text) > maxLabel:
 				i.invalid(what, pointer, fmt.Sprintf("is longer than %d characters", maxLabel))
 			default:
-				return text
+				return text, pointer.String()
 			}
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // invalid notes a problem once, however many elements of an array have it.

@@ -30,8 +30,10 @@ func (p *Profile) ReadPage(op Operation, status int, body []byte) (Page, error) 
 		return Page{}, &fault.Fault{Scope: fault.Target, Reason: ReasonWrongRoute, Status: status, Err: errors.New("the ERP does not know this operation")}
 	}
 	var found Identified
-	page := Page{ContractIDs: found.ids("contract id", doc, o.contractIDs), CustomerIDs: found.ids("customer id", doc, o.customerIDs)}
-	page.Next = found.label("next cursor", doc, o.next)
+	var page Page
+	page.ContractIDs, _ = found.ids("contract id", doc, o.contractIDs)
+	page.CustomerIDs, _ = found.ids("customer id", doc, o.customerIDs)
+	page.Next, _ = found.label("next cursor", doc, o.next)
 	page.Invalid = found.Invalid
 	return page, nil
 }

@@ -17,12 +17,8 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/key"
 )
 
-const (
-	// MaxAnswer is the longest answer of an ERP in bytes that Map and ReadPage take.
-	MaxAnswer = 4 << 20
-	// costLimit bounds one evaluation, in CEL's own units: about 20,000 elements of a list visited once.
-	costLimit = 200_000
-)
+// MaxAnswer is the longest answer of an ERP in bytes that Map and ReadPage take.
+const MaxAnswer = 4 << 20
 
 // Reasons of the faults that Map and ReadPage return, besides enneo.ReasonUnmappable.
 const (
@@ -37,6 +33,7 @@ const (
 
 type expression struct {
 	program cel.Program
+	text    string
 	at      string // file:line
 }
 
@@ -64,34 +61,28 @@ type Mapped struct {
 // that says what is to happen; its text and its fields hold nothing out of the answer.
 func (p *Profile) Map(kind key.Kind, id string, status int, body []byte) (Mapped, error) {
 	doc, gone, err := p.read(status, body)
+	if err != nil || gone {
+		return Mapped{Gone: gone}, err
+	}
+	data, err := p.locate(doc, status)
 	if err != nil {
 		return Mapped{}, err
 	}
-	if gone {
-		return Mapped{Gone: true}, nil
-	}
-	data := p.locate(toCEL(doc))
-	if data == nil {
-		return Mapped{}, unmappable("data", status, errors.New("no pointer in the profile's data finds an object"))
-	}
-	mapped := Mapped{Body: map[string]any{}}
-	var failure *fault.Fault
-	for _, f := range p.mapping[kind] {
-		value, given, err := f.eval(map[string]any{"data": data})
-		if err != nil && failure == nil {
-			failure = unmappable(string(kind)+"."+f.name, status, err)
-		}
-		if given {
-			mapped.Body[f.name] = value
-		}
-	}
+	return assemble(kind, id, status, p.evaluate(kind, data.object))
+}
+
+// assemble makes the structure out of the fields' values.
+func assemble(kind key.Kind, wanted string, status int, results []Result) (Mapped, error) {
+	mapped := Mapped{Body: bodyOf(results)}
 	// Another contract's answer is told first: what else is wrong with it does not concern this key.
 	mapped.ID, _ = readID(mapped.Body["id"])
-	if mapped.ID != "" && mapped.ID != id {
+	if mapped.ID != "" && mapped.ID != wanted {
 		return Mapped{}, &fault.Fault{Reason: ReasonWrongID, Field: string(kind) + ".id", Status: status, Err: errors.New("the ERP answered with another id than it was asked for")}
 	}
-	if failure != nil {
-		return Mapped{}, failure
+	for _, result := range results {
+		if result.Err != nil {
+			return Mapped{}, unmappable(string(kind)+"."+result.Name, status, result.Err)
+		}
 	}
 	return mapped.validated(kind, status)
 }
@@ -102,11 +93,7 @@ func (m Mapped) validated(kind key.Kind, status int) (Mapped, error) {
 	if kind == key.Customer && m.ID != "" && isList && len(ids) == 0 {
 		return Mapped{Gone: true}, nil
 	}
-	validate := enneo.ValidateContract
-	if kind == key.Customer {
-		validate = enneo.ValidateCustomer
-	}
-	if err := validate(m.Body); err != nil {
+	if err := validate(kind, m.Body); err != nil {
 		f := fault.Of(err)
 		f.Status = status
 		return Mapped{}, f
@@ -117,6 +104,13 @@ func (m Mapped) validated(kind key.Kind, status int) (Mapped, error) {
 		m.ContractIDs = append(m.ContractIDs, id)
 	}
 	return m, nil
+}
+
+func validate(kind key.Kind, body map[string]any) error {
+	if kind == key.Customer {
+		return enneo.ValidateCustomer(body)
+	}
+	return enneo.ValidateContract(body)
 }
 
 // read decodes an answer and applies the predicates: gone is final, otherwise doc (with literal numbers) is an answer that
@@ -172,15 +166,56 @@ func isPage(body []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\ufeff")), " \t\r\n"), []byte("<"))
 }
 
-func (p *Profile) locate(doc any) map[string]any {
+// locatedData is the contract or customer in an answer.
+type locatedData struct {
+	pointer string
+	object  map[string]any
+}
+
+func (p *Profile) locate(doc any, status int) (locatedData, error) {
 	for _, pointer := range p.data {
 		for _, value := range pointer.Values(doc) {
 			if object, ok := value.(map[string]any); ok {
-				return object
+				return locatedData{pointer: pointer.String(), object: object}, nil
 			}
 		}
 	}
-	return nil
+	return locatedData{}, unmappable("data", status, errors.New("no pointer in the profile's data finds an object"))
+}
+
+// Result is what one field of a mapping yields.
+type Result struct {
+	// Name is Enneo's name of the field.
+	Name string
+	// Expression is the mapping's CEL, and At its file and line.
+	Expression, At string
+	// Value is the JSON value. It is passed on only if it is Given: a missing optional is not.
+	Value any
+	Given bool
+	// Err says why the expression has no value. It holds nothing out of the answer.
+	Err error
+}
+
+// evaluate runs every expression of the mapping, in the order of the fields' names.
+func (p *Profile) evaluate(kind key.Kind, object map[string]any) []Result {
+	vars := map[string]any{"data": toCEL(object), exactData: toExact(object)}
+	results := make([]Result, 0, len(p.mapping[kind]))
+	for _, f := range p.mapping[kind] {
+		r := Result{Name: f.name, Expression: f.text, At: f.at}
+		r.Value, r.Given, r.Err = f.eval(vars)
+		results = append(results, r)
+	}
+	return results
+}
+
+func bodyOf(results []Result) map[string]any {
+	body := make(map[string]any, len(results))
+	for _, r := range results {
+		if r.Given {
+			body[r.Name] = r.Value
+		}
+	}
+	return body
 }
 
 // holds tells whether the predicate is true; one that cannot be evaluated on this answer is not.

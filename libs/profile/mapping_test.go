@@ -88,7 +88,7 @@ func TestMapFaults(t *testing.T) {
 		{"a customer without a list of contracts", "generic", key.Customer, 200, `{"id":1,"business":false,"lastname":"A"}`, permanent(enneo.ReasonUnmappable, "customer.contractIds")},
 		{"a customer with null for a contract", "generic", key.Customer, 200, `{"id":1,"business":false,"lastname":"A","contractIds":[null]}`, permanent(enneo.ReasonUnmappable, "customer.contractIds")},
 		{"a number that is none", "generic", key.Contract, 200, `{"id":1,` + valid + `,"monthlyDeposit":"Secretname"}`, permanent(enneo.ReasonUnmappable, "contract.monthlyDeposit")},
-		{"a date that is none", "generic", key.Contract, 200, `{"id":1,` + valid + `,"startDate":"01.02.2024"}`, permanent(enneo.ReasonUnmappable, "contract.startDate")},
+		{"a date that is none", "generic", key.Contract, 200, `{"id":1,` + valid + `,"startDate":"2024/02/01"}`, permanent(enneo.ReasonUnmappable, "contract.startDate")},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -144,7 +144,7 @@ func TestFunctions(t *testing.T) {
 		{`data.?d`, `null`, `null`},
 		{`data.missing`, `1`, `null`},
 		{`data.d`, `{"a":[1,2.5,"x",null,true]}`, `{"a":[1,2.5,"x",null,true]}`},
-		{`data.d`, `1e30`, `1e+30`},
+		{`data.d`, `1e30`, `1e30`},
 		{`texts(data.d)`, `["a",1]`, `["a","1"]`},
 		{`texts(data.d)`, `["a",{}]`, `error`},
 		{`texts(data.d)`, `null`, `null`},
@@ -165,6 +165,8 @@ func TestFunctions(t *testing.T) {
 		{`unix(data.d)`, `1709164800`, `1709164800`},
 		{`unix(data.d)`, `"0000-00-00 00:00:00"`, `null`},
 		{`unix(data.d)`, `"2024-02-30"`, `error`},
+		{`unix(data.d)`, `"29.02.2024"`, `1709164800`},
+		{`unix(data.d)`, `"30.02.2024"`, `error`},
 		{`unix(data.d)`, `1.5`, `error`},
 		{`first([data.?missing, null, data.d])`, `"x"`, `"x"`},
 		{`first([data.?missing])`, `1`, `null`},
@@ -179,7 +181,6 @@ func TestFunctions(t *testing.T) {
 		{`status(data.d)`, `"5001"`, `"unknown"`},
 		{`status(data.d)`, `null`, `null`},
 		{`data.d + 1`, `"x"`, `error`},
-		{`data.d.map(a, data.d.map(b, data.d.map(c, c)))`, `[` + strings.Repeat("1,", 99) + `1]`, `error`},
 		{`1.0 / 0.0`, `1`, `error`},
 		{`timestamp("2024-01-01T00:00:00Z")`, `1`, `error`},
 		{`{1: 2}`, `1`, `error`},

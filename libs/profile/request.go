@@ -56,6 +56,25 @@ type operation struct {
 	contractIDs []jsonptr.Pointer
 	customerIDs []jsonptr.Pointer
 	next        []jsonptr.Pointer
+	confirmed   bool
+}
+
+func methods() []string { return []string{http.MethodGet, http.MethodPost} }
+
+// call is how the operation is called, for people: its templates with the ERP's parameters.
+func (o *operation) call() string {
+	text := o.method + " " + o.path
+	parameters := slices.Sorted(maps.Values(o.params))
+	if o.query != "" {
+		parameters = slices.Insert(parameters, 0, o.query)
+	}
+	if len(parameters) > 0 {
+		text += "?" + strings.Join(parameters, "&")
+	}
+	if len(o.json) > 0 {
+		text += " with " + strings.Join(slices.Sorted(maps.Keys(o.json)), ", ")
+	}
+	return text
 }
 
 var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
@@ -149,12 +168,13 @@ func (c *compiler) operation(op Operation, raw *operationSchema) *operation {
 		contractIDs: c.pointers(name+".contract_ids", raw.ContractIDs),
 		customerIDs: c.pointers(name+".customer_ids", raw.CustomerIDs),
 		next:        c.pointers(name+".next", raw.Next),
+		confirmed:   raw.Confirmed,
 	}
 	o.path, o.query, _ = strings.Cut(raw.Path.value, "?")
 	if o.method == "" {
 		o.method = http.MethodGet
 	}
-	if o.method != http.MethodGet && o.method != http.MethodPost {
+	if !slices.Contains(methods(), o.method) {
 		c.fail(raw.Method.line, name+".method", "must be GET or POST")
 	}
 	if u, err := url.Parse(placeholder.ReplaceAllString(raw.Path.value, "x")); err != nil || !strings.HasPrefix(o.path, "/") || u.Host != "" || u.Fragment != "" {

@@ -61,7 +61,7 @@ func fromCEL(value ref.Val) (any, error) {
 		return bool(v), nil
 	case types.String:
 		return string(v), nil
-	case types.Int, types.Uint, types.Double:
+	case types.Int, types.Uint, types.Double, literal:
 		digits, ok := digits(v)
 		if !ok {
 			return nil, helperError("is not a finite number")
@@ -125,6 +125,8 @@ func digits(value ref.Val) (string, bool) {
 		return strconv.FormatInt(int64(v), 10), true
 	case types.Uint:
 		return strconv.FormatUint(uint64(v), 10), true
+	case literal:
+		return string(v), true
 	case types.Double:
 		f := float64(v)
 		switch {
