@@ -20,13 +20,13 @@ type script struct {
 	name, source, sha string
 }
 
-// scripts are all state changes of the package.
+// scripts are all state changes of the package, and look, which changes nothing.
 type scripts struct {
-	arm, claim, complete, release, refilled script
+	arm, claim, complete, release, refilled, look, hasten, drop script
 }
 
 func (s scripts) all() []script {
-	return []script{s.arm, s.claim, s.complete, s.release, s.refilled}
+	return []script{s.arm, s.claim, s.complete, s.release, s.refilled, s.look, s.hasten, s.drop}
 }
 
 // embedded reads the scripts of this build.
@@ -34,6 +34,7 @@ func embedded() scripts {
 	read := func(name string) script { return newScript(name, luaFile("state")+luaFile(name)) }
 	return scripts{
 		arm: read("arm"), claim: read("claim"), complete: read("complete"), release: read("release"), refilled: read("refilled"),
+		look: read("look"), hasten: read("hasten"), drop: read("drop"),
 	}
 }
 
