@@ -41,6 +41,7 @@ type armer struct {
 	hint    func(window.Hint)
 	emptied func()
 	source  *source.Source
+	width   *width
 	logger  *slog.Logger
 	metrics *metrics
 }
@@ -187,6 +188,7 @@ func (a *armer) armOnce(ctx context.Context, epoch uint64, msgs []jetstream.Msg)
 	if len(items) == 0 {
 		return nil
 	}
+	failpoint.Hit("debouncer.arm.begin")
 	result, err := a.store.Arm(ctx, items)
 	if err != nil {
 		a.logger.WarnContext(ctx, "events cannot be armed, trying again", "source", a.source.Name, "error", err.Error())
@@ -224,7 +226,7 @@ func (a *armer) item(epoch uint64, msg jetstream.Msg) (window.Arm, error) {
 	}
 	item := window.Arm{
 		Key: k, Position: position.Position{Epoch: epoch, Sequence: meta.Sequence.Stream},
-		Quiet: a.source.QuietPeriod, MaxWait: a.source.MaxWait,
+		Quiet: a.width.quiet(), MaxWait: a.source.MaxWait,
 		Urgent: a.urgent(msg),
 	}
 	if parent := msg.Headers()["traceparent"]; len(parent) == 1 {

@@ -21,12 +21,13 @@ type metrics struct {
 	released  metric.Int64Counter
 	lost      metric.Int64Counter
 	orphaned  metric.Int64Counter
+	widenings metric.Int64Counter
 	refill    func()
 }
 
 func newMetrics(meter metric.Meter, open func(context.Context) (int64, error)) (*metrics, error) {
 	m := &metrics{refill: func() {}}
-	var errs [9]error
+	var errs [10]error
 	m.events, errs[0] = meter.Int64Counter("events.armed", metric.WithUnit("{event}"),
 		metric.WithDescription("Events armed, by source and outcome: opened, extended, unchanged"))
 	m.refusals, errs[1] = meter.Int64Counter("events.refused", metric.WithUnit("{event}"),
@@ -52,6 +53,8 @@ func newMetrics(meter metric.Meter, open func(context.Context) (int64, error)) (
 			}
 			return err
 		}))
+	m.widenings, errs[9] = meter.Int64Counter("window.widenings", metric.WithUnit("{step}"),
+		metric.WithDescription("Steps by which the windows of a source were widened or narrowed, by source, direction and reason"))
 	for _, err := range errs {
 		if err != nil {
 			return nil, fmt.Errorf("make instrument: %w", err)
@@ -105,3 +108,28 @@ func (m *metrics) Orphaned(n int) { m.orphaned.Add(context.Background(), int64(n
 
 // Emptied implements window.Observer: the windows have to be filled from the log.
 func (m *metrics) Emptied(int) { m.refill() }
+
+// exportWidths exports by how much the windows of each source are widened.
+func (m *metrics) exportWidths(meter metric.Meter, widths map[string]*width) error {
+	_, err := meter.Float64ObservableGauge("window.width", metric.WithUnit("1"),
+		metric.WithDescription("Quiet period of the source's windows as a multiple of the configured one"),
+		metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
+			for name, w := range widths {
+				o.Observe(w.factor(), metric.WithAttributes(attribute.String("source", name)))
+			}
+			return nil
+		}))
+	if err != nil {
+		return fmt.Errorf("make instrument: %w", err)
+	}
+	return nil
+}
+
+func (m *metrics) widened(ctx context.Context, source string, step int32, reason string) {
+	direction := "wider"
+	if step < 0 {
+		direction = "narrower"
+	}
+	m.widenings.Add(ctx, 1, metric.WithAttributes(
+		attribute.String("source", source), attribute.String("direction", direction), attribute.String("reason", reason)))
+}

@@ -10,7 +10,6 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/key"
 	"github.com/enneo-ai/enneo-bridge/libs/ledger"
 	"github.com/enneo-ai/enneo-bridge/libs/position"
-	"github.com/enneo-ai/enneo-bridge/libs/source"
 	"github.com/enneo-ai/enneo-bridge/services/debouncer/internal/window"
 )
 
@@ -20,13 +19,13 @@ const lookEvery = 2 * time.Second
 
 // refiller arms the open keys of the log again when Redis has lost its windows.
 type refiller struct {
-	log     *eventlog.Log
-	ledger  *ledger.Ledger
-	store   *window.Store
-	hint    func(window.Hint)
-	sources map[string]*source.Source
-	logger  *slog.Logger
-	wanted  chan struct{}
+	log    *eventlog.Log
+	ledger *ledger.Ledger
+	store  *window.Store
+	hint   func(window.Hint)
+	widths map[string]*width
+	logger *slog.Logger
+	wanted chan struct{}
 }
 
 // want asks for a look at the windows; it does not block.
@@ -75,14 +74,14 @@ func (r *refiller) fill(ctx context.Context) error {
 	}
 	var items []window.Arm
 	err = r.ledger.EachOpen(ctx, epoch, func(k key.Key, p position.Position) error {
-		src := r.sources[k.Source]
-		if src == nil {
+		width := r.widths[k.Source]
+		if width == nil {
 			return nil // Not configured (any more), so nobody could read it.
 		}
 		items = append(items, window.Arm{
-			Key: k, Position: p, Quiet: src.QuietPeriod, MaxWait: src.MaxWait,
+			Key: k, Position: p, Quiet: width.quiet(), MaxWait: width.source.MaxWait,
 			// What was urgent is not known here, and whoever arms the event itself finds it armed: it would have to wait.
-			Urgent: len(src.UrgentTypes) > 0,
+			Urgent: len(width.source.UrgentTypes) > 0,
 		})
 		if len(items) < armBatch {
 			return nil

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,8 @@ type Config struct {
 	Batch    int           `env:"DEBOUNCE_BATCH, default=256" desc:"Most windows of a part that are claimed and flushed together"`
 	Lease    time.Duration `env:"DEBOUNCE_LEASE, default=30s" desc:"How long a claim keeps its windows from other replicas; after a crash they wait that long"`
 	Windows  pipeline.Windows
+	Widen    WidenConfig
+	Sweep    SweepConfig
 	NATS     bus.Config
 }
 
@@ -57,11 +60,11 @@ func Run(ctx context.Context, env *app.Env) error {
 	if err := errors.Join(err, sourcesErr); err != nil {
 		return err
 	}
-	rdb, err := openRedis(ctx, env, cfg.RedisURL)
+	rdb, closeRedis, err := openRedis(ctx, env, cfg.RedisURL)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = rdb.Close() }() // Everything sent has been answered.
+	defer closeRedis()
 	p, err := pipeline.OpenReady(ctx, env, "debouncer", &cfg.NATS, sources)
 	if err != nil {
 		return err
@@ -76,8 +79,9 @@ func Run(ctx context.Context, env *app.Env) error {
 
 var errNoRedis = errors.New("not connected to Redis yet: see REDIS_URL")
 
-// openRedis waits until Redis is there; readiness depends on it from now on.
-func openRedis(ctx context.Context, env *app.Env, url config.Secret) (redis.UniversalClient, error) {
+// openRedis waits until Redis is there; readiness depends on it from now on, and on its policy of eviction. A wrong policy
+// keeps nobody from working: what Redis loses is armed again, but only once that is noticed.
+func openRedis(ctx context.Context, env *app.Env, url config.Secret) (_ redis.UniversalClient, closeRedis func(), _ error) {
 	var opened atomic.Pointer[redis.UniversalClient]
 	env.Health.Add("redis", func(ctx context.Context) error {
 		if rdb := opened.Load(); rdb != nil {
@@ -88,10 +92,19 @@ func openRedis(ctx context.Context, env *app.Env, url config.Secret) (redis.Univ
 	redisx.LogTo(env.Logger)
 	rdb, err := redisx.Open(ctx, url.Reveal())
 	if err != nil {
-		return nil, fmt.Errorf("REDIS_URL: %w", err)
+		return nil, nil, fmt.Errorf("REDIS_URL: %w", err)
 	}
 	opened.Store(&rdb)
-	return rdb, nil
+	eviction := redisx.NewEviction(rdb, env.Logger)
+	env.Health.Add("redis_eviction", eviction.Check)
+	watch, stop := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { eviction.Run(watch) })
+	return rdb, func() {
+		stop()
+		watching.Wait()
+		_ = rdb.Close() // Everything sent has been answered.
+	}, nil
 }
 
 // openStore waits until Redis is there; only a configuration that does not fit what is in Redis is final.
@@ -118,23 +131,32 @@ func run(ctx context.Context, env *app.Env, cfg *Config, p *pipeline.Pipeline, s
 		return err
 	}
 	scheduler := window.NewScheduler(store, window.SchedulerOptions{Limit: cfg.Batch, Lease: cfg.Lease}, metrics, env.Logger)
+	widen := newWidener(p.Bus, &cfg.Widen, sources, env.Logger, metrics)
+	if err := metrics.exportWidths(env.Telemetry.Meter("debouncer"), widen.widths); err != nil {
+		return err
+	}
 	refill := &refiller{
-		log: p.Log, ledger: p.Ledger, store: store, hint: scheduler.Hint, sources: map[string]*source.Source{},
+		log: p.Log, ledger: p.Ledger, store: store, hint: scheduler.Hint, widths: widen.widths,
 		logger: env.Logger, wanted: make(chan struct{}, 1),
 	}
 	metrics.refill = refill.want
 	refill.want()
+	leader, err := newLeader(ctx, env, &cfg.Sweep, p, store, sources)
+	if err != nil {
+		return err
+	}
 	flush := &flusher{bus: p.Bus, tracer: env.Telemetry.Tracer("debouncer"), propagator: env.Telemetry.Propagator}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range sources {
-		refill.sources[s.Name] = s
 		a := &armer{
 			bus: p.Bus, log: p.Log, store: store, hint: scheduler.Hint, emptied: refill.want,
-			source: s, logger: env.Logger, metrics: metrics,
+			source: s, width: widen.widths[s.Name], logger: env.Logger, metrics: metrics,
 		}
 		group.Go(func() error { return a.run(ctx) })
 	}
 	group.Go(func() error { return refill.run(ctx) })
+	group.Go(func() error { return widen.run(ctx) })
+	group.Go(func() error { return leader.run(ctx) })
 	group.Go(func() error { return p.Follow(ctx) })
 	group.Go(func() error {
 		scheduler.Run(ctx, flush.flush)
