@@ -26,6 +26,20 @@ test: ## Run all tests (ARGS='-run Burst -v' adds flags of go test, PKG=./libs/k
 	@PKG='$(PKG)' scripts/test.sh $(ARGS)
 .PHONY: test
 
+# The commit that the release before this one was built from.
+OLD ?= 80fd2d7
+
+chaos: ## Kill, pause and disturb real processes for DURATION (default 4m, SEED repeats, OLD=commit runs beside) and check every event
+	@scripts/ensure-redis.sh
+	@go run ./services/e2e/cmd/chaos -seed '$(or $(SEED),0)' -duration '$(or $(DURATION),4m)' -old '$(OLD)'
+.PHONY: chaos
+
+bench: ## Measure real binaries beside floors and peers, see docs/results.md (ONLY=arm,ingest,windows,flow narrows, ARGS='-rounds 5 -cpuprofile' adds flags)
+	@scripts/ensure-redis.sh
+	@go build -o bin/bench ./services/bench/cmd/bench
+	@bin/bench -only '$(ONLY)' $(ARGS)
+.PHONY: bench
+
 fuzz: ## Run every fuzz target for FUZZTIME (default 10s)
 	@FUZZTIME='$(FUZZTIME)' scripts/fuzz.sh
 .PHONY: fuzz

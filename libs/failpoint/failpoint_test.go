@@ -5,11 +5,13 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // build builds the command in testdata with the given tags and returns its path.
@@ -123,6 +125,20 @@ func TestTaggedBuild(t *testing.T) {
 		}
 		if !status.Stopped() {
 			t.Fatalf("wait status = %#x, want stopped", status)
+		}
+		// Whatever it had printed would be in the pipe: nothing of it runs any more.
+		pipe, ok := stdout.(*os.File)
+		if !ok {
+			t.Fatalf("stdout is a %T, want a pipe", stdout)
+		}
+		if err := pipe.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := pipe.Read(make([]byte, 64)); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("read %d bytes and %v of a stopped process: it ran on beyond the point", n, err)
+		}
+		if err := pipe.SetReadDeadline(time.Time{}); err != nil {
+			t.Fatal(err)
 		}
 		if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
 			t.Fatal(err)

@@ -5,6 +5,7 @@ package failpoint
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,8 +53,8 @@ func parse(text string) map[string]*point {
 	return all
 }
 
-// Hit marks the moment called name, and kills or stops the process if FAILPOINTS says so. It announces that on standard
-// error first ("failpoint <name>"), for the test that waits for it.
+// Hit marks the moment called name, and kills or stops the process if FAILPOINTS says so; then it does not return before
+// the process was continued. It announces that on standard error first ("failpoint <name>"), for the test that waits for it.
 func Hit(name string) {
 	mu.Lock()
 	p := points[name]
@@ -67,7 +68,12 @@ func Hit(name string) {
 	if !fire {
 		return
 	}
+	continued := make(chan os.Signal, 1)
+	signal.Notify(continued, syscall.SIGCONT)
+	defer signal.Stop(continued)
 	fmt.Fprintf(os.Stderr, "failpoint %s\n", name)
 	// The signal goes to the process, so every goroutine stops with this one.
 	_ = syscall.Kill(os.Getpid(), p.signal)
+	// Another thread may be the one that takes the signal, and this one would run on until then.
+	<-continued
 }

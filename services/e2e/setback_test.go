@@ -1,13 +1,11 @@
 package e2e
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
 
-	"github.com/enneo-ai/enneo-bridge/libs/eventlog"
-	"github.com/enneo-ai/enneo-bridge/libs/key"
 	"github.com/enneo-ai/enneo-bridge/libs/simclient"
+	"github.com/enneo-ai/enneo-bridge/services/e2e/internal/rig"
 )
 
 // TestALogThatWasSetBackSwallowsNothing sets the store of the event log back to an older copy, under settlements that are
@@ -15,79 +13,52 @@ import (
 func TestALogThatWasSetBackSwallowsNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 3)
-	env := w.with(impatient)
-	ids, err := w.sim.IDs(t.Context(), key.Contract, 0, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	services := []string{"ingestor", "debouncer", "enricher", "publisher"}
-	var running []*process
+	env := w.With(impatient)
+	ids := w.contracts(3)
+	var running []*rig.Process
 	startAll := func() (ingestor string) {
-		for _, name := range services {
-			running = append(running, start(t, name, env))
+		for _, name := range []string{"ingestor", "debouncer", "enricher", "publisher"} {
+			running = append(running, w.start(name, env))
 		}
-		w.accepting(t, running[0].http)
-		return running[0].http
+		address := w.http(running[0])
+		must(t, w.Accepting(t.Context(), address))
+		return address
 	}
 	stopAll := func() {
 		for _, p := range running {
-			p.stop(t)
+			must(t, p.Stop())
 		}
 		running = nil
-		w.bus.Close()
-		w.nats.Stop(t)
-	}
-	tell := func(ingestor string, status int) {
-		for _, id := range ids {
-			if err := w.change(t.Context(), ingestor, id, status); err != nil {
-				t.Fatal(err)
-			}
-		}
+		w.NATS.Kill()
 	}
 
-	tell(startAll(), 1000)
-	w.settled(t, uint64(len(ids)))
+	w.change(startAll(), 1000, ids...)
+	w.settled(len(ids))
 	stopAll()
-	events := filepath.Join(w.nats.Dir, "jetstream", "$G", "streams", "EVENTS")
 	older := filepath.Join(t.TempDir(), "EVENTS")
-	if err := os.CopyFS(older, os.DirFS(events)); err != nil {
-		t.Fatal(err)
-	}
-	w.nats.Run(t)
-	w.bus = w.nats.Connect(t, sourceName)
-	before := w.epoch(t)
+	must(t, w.NATS.CopyEvents(older))
+	must(t, w.NATS.Start(t.Context()))
 	ingestor := startAll()
+	before := w.epoch()
 	for _, status := range []int{2000, 3000, 4000} {
-		tell(ingestor, status)
-		w.settled(t, 0)
+		w.change(ingestor, status, ids...)
+		w.settled(0)
 	}
 	stopAll()
 
-	if err := os.RemoveAll(events); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.CopyFS(events, os.DirFS(older)); err != nil {
-		t.Fatal(err)
-	}
-	w.nats.Run(t)
-	w.bus = w.nats.Connect(t, sourceName)
-	tell(startAll(), simclient.StatusActive)
-	w.settled(t, uint64(2*len(ids)))
-	if after := w.epoch(t); after <= before {
+	must(t, w.NATS.SetBackEvents(older))
+	must(t, w.NATS.Start(t.Context()))
+	w.change(startAll(), simclient.StatusActive, ids...)
+	w.settled(2 * len(ids))
+	if after := w.epoch(); after <= before {
 		t.Errorf("epoch %d after the log was set back, %d before: a new one was due", after, before)
 	}
-	w.sound(t)
+	w.sound()
 }
 
-func (w *world) epoch(t *testing.T) uint64 {
-	t.Helper()
-	log, err := eventlog.Open(t.Context(), w.bus, discard())
-	if err != nil {
-		t.Fatal(err)
-	}
-	epoch, err := log.Epoch(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+func (w *world) epoch() uint64 {
+	w.t.Helper()
+	epoch, err := w.Epoch(w.t.Context())
+	must(w.t, err)
 	return epoch
 }

@@ -170,6 +170,7 @@ func (t *turn) take(ctx context.Context) error {
 	// Redis rounds its clock down, so by this one the lease may end a millisecond early.
 	lease, cancel := context.WithDeadline(context.WithoutCancel(ctx), started.Add(t.o.Lease-time.Millisecond))
 	defer cancel()
+	failpoint.Hit("debouncer.claim.begin")
 	claimed, err := t.store.Claim(lease, t.shard, t.o.Limit, t.o.Lease)
 	if err != nil {
 		return err
