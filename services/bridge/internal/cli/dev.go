@@ -91,6 +91,7 @@ func welcome(ctx context.Context, screen *terminal.Screen, s *stack.Stack, o *st
 	row("control", s.SimulatorURL()+"/control/summary"+screen.Dim("  of the simulated systems"))
 	row("enneo", s.SimulatorURL()+"/enneo/api/mind"+screen.Dim("  simulated"))
 	row("nats", s.NATSURL())
+	row("redis", s.RedisURL())
 	if o.Dir != "" {
 		row("data", o.Dir)
 	}
@@ -102,6 +103,7 @@ func welcome(ctx context.Context, screen *terminal.Screen, s *stack.Stack, o *st
 		b.WriteString("\n" + line + "\n")
 	}
 	fmt.Fprintf(&b, "\n%s\n\nNATS_URL=%s bin/bridge audit\n", screen.Dim("  is anything lost, or open for too long?"), s.NATSURL())
+	fmt.Fprintf(&b, "\n%s\n\nREDIS_URL=%s bin/bridge windows ls\n", screen.Dim("  what waits for its quiet period?"), s.RedisURL())
 	screen.Printf("%s", b.String())
 	return nil
 }

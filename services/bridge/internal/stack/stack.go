@@ -208,6 +208,9 @@ func (s *Stack) Connect(ctx context.Context, name string, logger *slog.Logger) (
 // Ended returns a channel that is closed as soon as a service has ended although nobody stopped it; Stop says why.
 func (s *Stack) Ended() <-chan struct{} { return s.ended }
 
+// RedisURL is where the in-process Redis is.
+func (s *Stack) RedisURL() string { return s.backing.redisURL() }
+
 // Stop ends the services in the order of the flow, then the simulator, Redis and NATS, and removes what is temporary.
 // Its error joins whatever did not end well.
 func (s *Stack) Stop() error {

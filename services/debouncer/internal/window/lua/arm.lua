@@ -18,7 +18,7 @@ if (#ARGV - 2) % 7 ~= 0 then
 end
 local events, keys = {}, {}
 for i = 3, #ARGV, 7 do
-  if not string.find(ARGV[i + 6], '^%S+$') then
+  if ARGV[i + 6] ~= '-' and not string.find(ARGV[i + 6], '^%S+$') then
     error('trace is empty or has blanks', 0)
   end
   keys[#keys + 1] = ARGV[i]

@@ -14,11 +14,19 @@
 
 local MAX_WHOLE = 9007199254740991 -- 2^53 - 1: above it a Lua number cannot tell neighbours apart
 
+-- Periods, epochs and times repeat within a call, so each text is read once.
+local wholes = {}
+
 local function whole(text)
-  local n = string.find(text or '', '^%d+$') and tonumber(text)
+  local n = wholes[text or '']
+  if n then
+    return n
+  end
+  n = string.find(text or '', '^%d+$') and tonumber(text)
   if not n or n > MAX_WHOLE then
     error('argument is not a whole number below 2^53', 0)
   end
+  wholes[text] = n
   return n
 end
 
@@ -44,6 +52,15 @@ end
 local function unpack_state(text)
   if not text then
     return nil
+  end
+  -- The common window has five fields: one match is half the work of a loop over all there may be.
+  local epoch, seq, first, due, n = string.match(text, '^(%d+) (%d+) (%d+) (%-?%d+) (%d+)$')
+  if epoch then
+    first = tonumber(first)
+    return {
+      epoch = tonumber(epoch), seq = tonumber(seq), first = first, due = first + tonumber(due), n = tonumber(n),
+      cool = 0, trace = '-', held = 0,
+    }
   end
   local f = {}
   for word in string.gmatch(text, '%S+') do
