@@ -59,6 +59,7 @@ type enricher struct {
 	retries   *retry.Schedule
 	// refusals counts the faults of each key alone: an ERP that was down makes no dead letters.
 	refusals    *retry.Schedule
+	turns       turns
 	propagator  propagation.TextMapPropagator
 	tracer      trace.Tracer
 	goneConfirm time.Duration
@@ -97,6 +98,11 @@ func (e *enricher) handle(ctx context.Context, msg jetstream.Msg) bus.Verdict {
 	if wait := e.retries.Wait(k); wait > 0 {
 		return bus.Again(wait)
 	}
+	done, ok := e.turns.take(k)
+	if !ok {
+		return bus.Again(turnPause)
+	}
+	defer done()
 	ctx, span := e.tracer.Start(e.propagator.Extract(ctx, ce.TraceCarrier(msg.Headers())), "enrich",
 		trace.WithSpanKind(trace.SpanKindConsumer),
 		trace.WithAttributes(attribute.String("source", k.Source), attribute.String("kind", string(k.Kind))))

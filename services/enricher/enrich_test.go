@@ -98,6 +98,7 @@ func TestEventDuringAReadCausesAnother(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.replica(nil)
+	w.replica(nil)
 	k := contract(w.contracts[0])
 	hold := w.fault(simclient.Fault{Action: simclient.Hold, Phase: simclient.After, EntityID: k.ID})
 	before := w.revise(k)
@@ -114,6 +115,28 @@ func TestEventDuringAReadCausesAnother(t *testing.T) {
 	w.readyFor(k, second)
 	w.idle()
 	w.holds(k, second, after)
+	w.count(k, 2)
+}
+
+// TestABurstDuringASlowReadCostsOneMore: each of its flushes replaces the ticket, which is delivered at once.
+func TestABurstDuringASlowReadCostsOneMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.replica(nil)
+	k := contract(w.contracts[0])
+	hold := w.fault(simclient.Fault{Action: simclient.Hold, Phase: simclient.After, EntityID: k.ID, Count: 1})
+	w.change(k)
+	w.awaitHeld(hold, 1)
+	var newest int64
+	var last position.Position
+	for range 20 {
+		newest = w.revise(k)
+		last = w.change(k)
+	}
+	w.release(hold, 0)
+	w.readyFor(k, last)
+	w.idle()
+	w.holds(k, last, newest)
 	w.count(k, 2)
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/erp"
 	"github.com/enneo-ai/enneo-bridge/libs/gate"
 	"github.com/enneo-ai/enneo-bridge/libs/pipeline"
+	"github.com/enneo-ai/enneo-bridge/libs/pressure"
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
 	"github.com/enneo-ai/enneo-bridge/libs/source"
 )
@@ -80,6 +81,7 @@ func Run(ctx context.Context, env *app.Env) error {
 			Count: s.Concurrency, Gate: g, Handle: e.handle, Logger: env.Logger,
 		}
 		group.Go(func() error { return workers.Run(ctx) })
+		group.Go(func() error { return pressure.Tell(ctx, p.Bus, bus.StageEnrich, s.Name, g.Pressed, env.Logger) })
 	}
 	group.Go(func() error { return p.Follow(ctx) })
 	return group.Wait()
