@@ -54,6 +54,7 @@ type deliverer struct {
 	snapshots  *pipeline.Snapshots
 	ledger     *ledger.Ledger
 	dead       *deadletter.Box
+	witness    *witness // shared by the sources, as Enneo is
 	target     Target
 	gate       gatekeeper
 	retries    *retry.Schedule

@@ -19,6 +19,8 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/deadletter"
 	"github.com/enneo-ai/enneo-bridge/libs/fault"
 	"github.com/enneo-ai/enneo-bridge/libs/gate"
+	"github.com/enneo-ai/enneo-bridge/libs/key"
+	"github.com/enneo-ai/enneo-bridge/libs/position"
 	"github.com/enneo-ai/enneo-bridge/libs/simclient"
 	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
 )
@@ -54,17 +56,14 @@ func TestKeyThatEnneoRefusesBecomesADeadLetter(t *testing.T) {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.replica(nil)
+			d := w.replica(nil)
 			k := contract("VN-1")
 			refusal := w.fault(simclient.Fault{
 				Action: simclient.Status, Status: status, EntityID: k.ID,
 				Body: `{"success":false,"` + marker + `":"Musterfrau"}`,
 			})
 			p := w.change(k, 1)
-			healthy := contract("VN-2")
-			w.settled(healthy, w.change(healthy, 1))
-			w.enneoHas(healthy, 1)
-
+			w.assure(d, k, 1)
 			s := w.settled(k, p)
 			checkOutcome(t, s, p, bridgev1.Outcome_OUTCOME_DEAD_LETTER)
 			if s.GetReason() != "refused" || s.GetContentHash() != "" {
@@ -74,14 +73,14 @@ func TestKeyThatEnneoRefusesBecomesADeadLetter(t *testing.T) {
 			w.must(err)
 			want := &bridgev1.DeadLetter{
 				Stage: deadletter.StagePublish, Source: testSource, Key: &bridgev1.Key{Source: testSource, Kind: "contract", Id: k.ID},
-				Position: p.Proto(), Reason: "refused", Attempts: 1, Status: uint32(status),
+				Position: p.Proto(), Reason: "refused", Status: uint32(status),
 				Answer: "JSON object with the fields success, " + marker,
 			}
-			if diff := cmp.Diff(want, letter, protocmp.Transform(), protocmp.IgnoreFields(want, "message", "first_at", "last_at")); diff != "" {
+			if diff := cmp.Diff(want, letter, protocmp.Transform(), protocmp.IgnoreFields(want, "message", "first_at", "last_at", "attempts")); diff != "" {
 				t.Errorf("dead letter differs (-want +got):\n%s", diff)
 			}
-			if got := len(w.requests(k)); got != 1 {
-				t.Errorf("%d requests, want 1: a refusal is not repeated", got)
+			if got := len(w.requests(k)); got < 2 || uint32(got) != letter.GetAttempts() {
+				t.Errorf("%d requests, %d attempts; want those until another key was delivered, and one more", got, letter.GetAttempts())
 			}
 			w.balanced(map[string]uint64{"dead_letter": 1, "delivered": 1})
 			bustest.Eventually(t, "the letter is on the disk", func() bool { return w.stored(bus.StreamDead, marker) })
@@ -98,16 +97,44 @@ func TestKeyThatEnneoRefusesBecomesADeadLetter(t *testing.T) {
 	}
 }
 
+// TestAnEnneoThatRefusesEverythingMakesNoDeadLetter: it says "no success" to every key, and takes all of them later.
+func TestAnEnneoThatRefusesEverythingMakesNoDeadLetter(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusOK, http.StatusBadRequest} {
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			refusal := w.fault(simclient.Fault{Action: simclient.Status, Status: status, Body: `{"success":false}`})
+			w.replica(nil)
+			last := map[key.Key]position.Position{}
+			for i := range 5 {
+				k := contract("VN-" + strconv.Itoa(i))
+				last[k] = w.change(k, 1)
+			}
+			w.awaitRequests(20)
+			if n := w.messages(bus.StreamDead); n != 0 {
+				t.Errorf("%d dead letters, want none while no key is taken", n)
+			}
+			w.must(w.sim.ClearFault(t.Context(), refusal))
+			for k, p := range last {
+				checkOutcome(t, w.settled(k, p), p, bridgev1.Outcome_OUTCOME_DELIVERED)
+			}
+			w.balanced(map[string]uint64{"delivered": 5})
+		})
+	}
+}
+
 // TestDeadLetterIsStoredBeforeItsKeyIsSettled: as long as the letter cannot be stored, the key stays open.
 func TestDeadLetterIsStoredBeforeItsKeyIsSettled(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.fault(simclient.Fault{Action: simclient.Status, Status: http.StatusUnprocessableEntity})
-	w.replica(nil)
-	w.must(w.bus.JetStream().DeleteStream(t.Context(), bus.StreamDead))
 	k := contract("VN-1")
+	w.fault(simclient.Fault{Action: simclient.Status, Status: http.StatusUnprocessableEntity, EntityID: k.ID})
+	d := w.replica(nil)
+	w.must(w.bus.JetStream().DeleteStream(t.Context(), bus.StreamDead))
 	p := w.change(k, 1)
-	w.awaitRequests(2)
+	w.assure(d, k, 1)
+	w.awaitRequests(len(w.requests(k)) + 3)
 	if s := w.settlement(k); s.GetOutcome() != bridgev1.Outcome_OUTCOME_UNSPECIFIED {
 		t.Errorf("settled as %v without a dead letter", s.GetOutcome())
 	}
@@ -251,13 +278,16 @@ func TestRetryPauseLiesOutsideTheTicket(t *testing.T) {
 func TestSecondRefusalKeepsTheTimeOfTheFirst(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.fault(simclient.Fault{Action: simclient.Status, Status: http.StatusUnprocessableEntity})
-	w.replica(nil)
 	k := contract("VN-1")
-	w.settled(k, w.change(k, 1))
+	w.fault(simclient.Fault{Action: simclient.Status, Status: http.StatusUnprocessableEntity, EntityID: k.ID})
+	d := w.replica(nil)
+	p := w.change(k, 1)
+	w.assure(d, k, 1)
+	w.settled(k, p)
 	first, err := w.dead.Get(t.Context(), deadletter.StagePublish, k)
 	w.must(err)
-	p := w.change(k, 2)
+	p = w.change(k, 2)
+	w.assure(d, k, 2)
 	w.settled(k, p)
 	second, err := w.dead.Get(t.Context(), deadletter.StagePublish, k)
 	w.must(err)

@@ -66,6 +66,7 @@ func (d *deliverer) send(ctx context.Context, k key.Key, snap snapshot, entry le
 		d.logger.WarnContext(ctx, "the gate to enneo has changed", "shut", f != nil && f.Scope == fault.Target)
 	}
 	d.metrics.requested(ctx, k, snap.Value, f, time.Since(began))
+	f = d.believed(k, f)
 	return d.conclude(ctx, attempt{
 		key: k, snapshot: snap.Value, token: intended.GetIntent().GetToken(), content: content, number: int(intended.GetAttempts()),
 		// Whoever lost its turn, or died in it, may have left one behind as well.
@@ -79,6 +80,19 @@ func (d *deliverer) request(ctx context.Context, k key.Key, s *bridgev1.Snapshot
 		return d.target.Delete(ctx, k.Kind, id)
 	}
 	return d.target.Put(ctx, k.Kind, id, s.GetBody())
+}
+
+// believed is the fault as it counts: a refusal of the key is for good only if others are taken meanwhile.
+func (d *deliverer) believed(k key.Key, f *fault.Fault) *fault.Fault {
+	switch {
+	case f == nil:
+		d.witness.succeeded(k)
+	case f.Permanent && f.Scope == fault.Key && !d.witness.refusedAlone(k):
+		passing := *f
+		passing.Permanent = false
+		return &passing
+	}
+	return f
 }
 
 // conclude notes how a request ended, if the turn is still ours; else it owes one more delivery, since this request may
@@ -133,6 +147,9 @@ func (d *deliverer) conclude(ctx context.Context, a attempt, f *fault.Fault) err
 		d.metrics.lostTurn(ctx)
 		d.logger.WarnContext(ctx, "lost the turn for a key while sending, one more delivery follows", "source", a.key.Source, "kind", string(a.key.Kind))
 	case settled:
+		if outcome == bridgev1.Outcome_OUTCOME_DEAD_LETTER {
+			d.witness.forget(a.key)
+		}
 		d.metrics.settled(ctx, a.key, outcome, a.snapshot)
 	case outcome == bridgev1.Outcome_OUTCOME_UNSPECIFIED:
 		return f

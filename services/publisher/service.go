@@ -82,12 +82,13 @@ func Run(ctx context.Context, env *app.Env) error {
 	}
 	// One gate for all sources: they share the target.
 	g := gate.New(gate.Options{})
+	seen := &witness{}
 	tracer := env.Telemetry.Tracer("publisher")
 	target := mind.New(&cfg.Enneo, tracer)
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range sources {
 		d := &deliverer{
-			bus: p.Bus, snapshots: p.Snapshots, ledger: p.Ledger, dead: p.Dead, target: target, gate: g,
+			bus: p.Bus, snapshots: p.Snapshots, ledger: p.Ledger, dead: p.Dead, target: target, gate: g, witness: seen,
 			retries: retry.New(firstRetry, maxRetry), propagator: env.Telemetry.Propagator,
 			tracer: tracer, enneoID: s.EnneoIDFor,
 			logger: env.Logger, metrics: metrics, margin: cfg.LeaseMargin,

@@ -106,7 +106,7 @@ func (w *world) replicaWith(count int, change func(*deliverer)) *deliverer {
 	w.must(errors.Join(ledgerErr, snapshotsErr, metricsErr))
 	g := gate.New(gate.Options{First: 20 * time.Millisecond, Max: 100 * time.Millisecond})
 	d := &deliverer{
-		bus: b, snapshots: snapshots, ledger: settled, dead: deadletter.Open(b), target: w.target(testTimeout), gate: g,
+		bus: b, snapshots: snapshots, ledger: settled, dead: deadletter.Open(b), target: w.target(testTimeout), gate: g, witness: &witness{},
 		retries: retry.New(10*time.Millisecond, 50*time.Millisecond), propagator: propagation.TraceContext{},
 		tracer: tracenoop.NewTracerProvider().Tracer(""), enneoID: func(id string) string { return id },
 		logger: slog.New(slog.NewTextHandler(w.t.Output(), nil)), metrics: instruments, margin: testMargin,
@@ -126,6 +126,15 @@ func (w *world) replicaWith(count int, change func(*deliverer)) *deliverer {
 	w.t.Cleanup(group.Wait)
 	w.t.Cleanup(stop)
 	return d
+}
+
+// assure delivers another key after k was refused, so that the refusal is believed.
+func (w *world) assure(d *deliverer, k key.Key, revision int) {
+	w.t.Helper()
+	bustest.Eventually(w.t, "the key was refused", func() bool { return d.retries.Attempts(k) > 0 })
+	healthy := contract("VN-2")
+	w.settled(healthy, w.change(healthy, revision))
+	w.enneoHas(healthy, revision)
 }
 
 func contract(id string) key.Key { return key.Key{Source: testSource, Kind: key.Contract, ID: id} }
