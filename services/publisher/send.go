@@ -66,7 +66,7 @@ func (d *deliverer) send(ctx context.Context, k key.Key, snap snapshot, entry le
 		d.logger.WarnContext(ctx, "the gate to enneo has changed", "shut", f != nil && f.Scope == fault.Target)
 	}
 	d.metrics.requested(ctx, k, snap.Value, f, time.Since(began))
-	f = d.believed(k, f)
+	f = d.believed(k, f, began)
 	return d.conclude(ctx, attempt{
 		key: k, snapshot: snap.Value, token: intended.GetIntent().GetToken(), content: content, number: int(intended.GetAttempts()),
 		// Whoever lost its turn, or died in it, may have left one behind as well.
@@ -82,11 +82,11 @@ func (d *deliverer) request(ctx context.Context, k key.Key, s *bridgev1.Snapshot
 	return d.target.Put(ctx, k.Kind, id, s.GetBody())
 }
 
-// believed is the fault as it counts: a refusal of the key is for good only if others are taken meanwhile.
-func (d *deliverer) believed(k key.Key, f *fault.Fault) *fault.Fault {
+// believed is the fault of a request that began then, as it counts: a refusal of the key is for good only if others are taken meanwhile.
+func (d *deliverer) believed(k key.Key, f *fault.Fault, began time.Time) *fault.Fault {
 	switch {
 	case f == nil:
-		d.witness.succeeded(k)
+		d.witness.succeeded(k, began)
 	case f.Permanent && f.Scope == fault.Key && !d.witness.refusedAlone(k):
 		passing := *f
 		passing.Permanent = false

@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"sync"
+	"time"
 
 	"github.com/enneo-ai/enneo-bridge/libs/key"
 )
@@ -9,22 +10,24 @@ import (
 // maxRefused bounds how many refused keys are remembered. Beyond it a refusal is not believed until there is room.
 const maxRefused = 100_000
 
-// witness tells a key that Enneo refuses from an Enneo that refuses everything: a refusal counts only once another key has
-// been delivered after this key was first refused. An Enneo that answers every request with "no success", or with 400
+// witness tells a key that Enneo refuses from an Enneo that refuses everything: a refusal counts only once another key was
+// delivered by a request that began after this key was first refused. An Enneo that answers every request with "no success", or with 400
 // after a mishap of its own, would otherwise make a dead letter of each key that changes meanwhile.
 //
 // The memory is this process's own; after a restart the first refusal is asked for once more.
 type witness struct {
-	mu        sync.Mutex
-	delivered uint64
-	refused   map[key.Key]uint64 // deliveries at the first refusal
+	mu      sync.Mutex
+	begun   time.Time             // the latest beginning of a request that succeeded
+	refused map[key.Key]time.Time // when each was first refused
 }
 
-// succeeded notes a delivery.
-func (w *witness) succeeded(k key.Key) {
+// succeeded notes a delivery by a request that began then.
+func (w *witness) succeeded(k key.Key, began time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.delivered++
+	if began.After(w.begun) {
+		w.begun = began
+	}
 	delete(w.refused, k)
 }
 
@@ -40,14 +43,14 @@ func (w *witness) refusedAlone(k key.Key) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	first, known := w.refused[k]
-	if known && w.delivered > first {
+	if known && w.begun.After(first) {
 		return true
 	}
 	if !known && len(w.refused) < maxRefused {
 		if w.refused == nil {
-			w.refused = map[key.Key]uint64{}
+			w.refused = map[key.Key]time.Time{}
 		}
-		w.refused[k] = w.delivered
+		w.refused[k] = time.Now()
 	}
 	return false
 }

@@ -119,12 +119,10 @@ func (d *draw) deck(n int, everything bool) []Blow {
 	add(func() Blow { return Blow{Kind: KillRedis, For: d.between(0, 2*time.Second)} })
 	for _, system := range []Kind{DisturbERP, DisturbEnneo} {
 		faults := disturbances()
-		switch {
-		case !everything:
-			faults = faults[:shortFaults]
-		case system == DisturbERP:
-			// Told by Enneo, it refuses the key: that ends as a dead letter for a person to look at, which no run ends with.
+		if everything {
 			faults = append(faults, simclient.Fault{Action: simclient.Failure})
+		} else {
+			faults = faults[:shortFaults]
 		}
 		for _, f := range faults {
 			add(func() Blow { return d.disturb(system, f) })
@@ -150,6 +148,10 @@ func (d *draw) disturb(kind Kind, f simclient.Fault) Blow {
 		f.System = simclient.Enneo
 	}
 	f.Probability = []float64{0.2, 0.6, 0}[d.IntN(3)]
+	if kind == DisturbEnneo && f.Action == simclient.Failure {
+		// An Enneo that refuses a key while it takes others makes a dead letter, rightly; one that refuses all makes none.
+		f.Probability = 0
+	}
 	return Blow{Kind: kind, For: d.between(time.Second, 5*time.Second), Fault: f}
 }
 
