@@ -174,13 +174,19 @@ func (g *Gate) Shut() (bool, time.Time) {
 	return g.shut, g.until
 }
 
-// limitLasts is how long a target counts as under pressure after it has asked for fewer requests.
-const limitLasts = 10 * time.Second
+const (
+	// limitLasts is how long a target counts as under pressure after it has asked for fewer requests.
+	limitLasts = 10 * time.Second
+	// trialLasts is how long it does after a pause of the gate has ended: by then a trial has failed again, or nobody tries.
+	trialLasts = time.Minute
+)
 
 // Pressed tells whether the target is under pressure, and why: the gate is shut, or the target has just asked for fewer
-// requests (fault.RateLimited).
+// requests (fault.RateLimited). A gate that stays shut because there is nothing to try again, since another replica got the
+// ticket, says nothing about the target.
 func (g *Gate) Pressed() (reason string, pressed bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.reason, g.shut || g.reason == fault.RateLimited && time.Since(g.faultyAt) < limitLasts
+	shut := g.shut && time.Since(g.until) < trialLasts
+	return g.reason, shut || g.reason == fault.RateLimited && time.Since(g.faultyAt) < limitLasts
 }

@@ -335,9 +335,18 @@ func TestPressureIsToldWhileTheGateIsShutAndAfterALimit(t *testing.T) {
 		for range 3 {
 			g.Report(&fault.Fault{Scope: fault.Target, Reason: "unavailable"})
 		}
-		<-time.After(time.Hour)
+		<-time.After(30 * time.Second)
 		if reason, pressed := g.Pressed(); !pressed || reason != "unavailable" {
 			t.Errorf("while the gate is shut: %q, %t", reason, pressed)
+		}
+		<-time.After(time.Hour)
+		if _, pressed := g.Pressed(); pressed {
+			t.Error("pressed although nobody has tried for an hour")
+		}
+		g.Report(busy(time.Hour))
+		<-time.After(fault.MaxRetryAfter)
+		if _, pressed := g.Pressed(); !pressed {
+			t.Error("not pressed although the target has asked for so long a pause")
 		}
 		g.Report(nil)
 		if _, pressed := g.Pressed(); pressed {

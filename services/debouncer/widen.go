@@ -18,7 +18,7 @@ const widenEvery = 5 * time.Second
 
 // WidenConfig says how windows widen under pressure.
 type WidenConfig struct {
-	Most    int    `env:"DEBOUNCE_WIDEN_MAX, default=3" desc:"How often the quiet period of a source is doubled at most while its ERP or Enneo is under pressure (429, closed to us, growing backlog); never beyond the max wait. 0 switches it off"`
+	Most    int    `env:"DEBOUNCE_WIDEN_MAX, default=3" desc:"How often the quiet period of a source is doubled at most while its ERP or Enneo is under pressure (429, slow, closed to us, growing backlog); never beyond the max wait. 0 switches it off"`
 	Backlog uint64 `env:"DEBOUNCE_BACKLOG, default=2000" desc:"Tickets of a source that wait for the ERP or Enneo from which on a backlog that does not shrink counts as pressure"`
 }
 

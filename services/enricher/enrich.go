@@ -25,11 +25,13 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/ledger"
 	"github.com/enneo-ai/enneo-bridge/libs/pipeline"
 	"github.com/enneo-ai/enneo-bridge/libs/position"
+	"github.com/enneo-ai/enneo-bridge/libs/pressure"
 	"github.com/enneo-ai/enneo-bridge/libs/profile"
 	"github.com/enneo-ai/enneo-bridge/libs/record"
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
 	"github.com/enneo-ai/enneo-bridge/libs/ticket"
 	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
+	"github.com/enneo-ai/enneo-bridge/services/enricher/internal/turn"
 )
 
 // Reader reads one contract or customer in the ERP.
@@ -56,10 +58,11 @@ type enricher struct {
 	dead      *deadletter.Box
 	reader    Reader
 	gate      gatekeeper
+	pace      *pressure.Pace
 	retries   *retry.Schedule
 	// refusals counts the faults of each key alone: an ERP that was down makes no dead letters.
 	refusals    *retry.Schedule
-	turns       turns
+	turns       *turn.Turns
 	propagator  propagation.TextMapPropagator
 	tracer      trace.Tracer
 	goneConfirm time.Duration
@@ -95,19 +98,20 @@ func (e *enricher) handle(ctx context.Context, msg jetstream.Msg) bus.Verdict {
 		e.logger.WarnContext(ctx, "ticket cannot be read, its key is looked at all the same", "error", err.Error())
 		t = ticket.Ticket{Key: k}
 	}
+	mine, busy := e.turns.Take(k)
+	if busy != nil {
+		return e.wait(ctx, k, busy)
+	}
+	// After a failure is noted: whoever comes next has to wait for its retry then.
+	defer mine.End()
 	if wait := e.retries.Wait(k); wait > 0 {
 		return bus.Again(wait)
 	}
-	done, ok := e.turns.take(k)
-	if !ok {
-		return bus.Again(turnPause)
-	}
-	defer done()
 	ctx, span := e.tracer.Start(e.propagator.Extract(ctx, ce.TraceCarrier(msg.Headers())), "enrich",
 		trace.WithSpanKind(trace.SpanKindConsumer),
 		trace.WithAttributes(attribute.String("source", k.Source), attribute.String("kind", string(k.Kind))))
 	defer span.End()
-	err = e.enrich(ctx, k, t)
+	err = e.enrich(ctx, k, t, mine)
 	if err == nil {
 		e.retries.Succeeded(k)
 		e.refusals.Succeeded(k)
@@ -115,6 +119,9 @@ func (e *enricher) handle(ctx context.Context, msg jetstream.Msg) bus.Verdict {
 	}
 	if later, ok := errors.AsType[errLater](err); ok {
 		return bus.Again(later.after)
+	}
+	if busy, ok := errors.AsType[*turn.Busy](err); ok {
+		return e.wait(ctx, k, busy)
 	}
 	f := fault.Of(err)
 	wait, attempts := e.retries.Failed(k, f.RetryAfter)
@@ -131,8 +138,8 @@ type state struct {
 	snap snapshot
 }
 
-// enrich reads the key in the ERP unless that is done already, stores the answer and passes the key on.
-func (e *enricher) enrich(ctx context.Context, k key.Key, t ticket.Ticket) error {
+// enrich reads the key in the ERP unless that is done already, stores the answer and passes the key on. It is the key's turn.
+func (e *enricher) enrich(ctx context.Context, k key.Key, t ticket.Ticket, mine *turn.Turn) error {
 	st, settled, err := e.look(ctx, k, t)
 	if err != nil || settled {
 		return err
@@ -150,13 +157,18 @@ func (e *enricher) enrich(ctx context.Context, k key.Key, t ticket.Ticket) error
 		// Whoever waited for a ticket already when the gate shut still gets one.
 		return errLater{after: min(time.Until(until), maxShutPause)}
 	}
+	if busy := mine.Announce(); busy != nil {
+		return busy
+	}
 	began := time.Now()
 	mapped, err := e.reader.Get(ctx, k.Kind, k.ID)
 	f := fault.Of(err)
 	if e.gate.Report(f) {
 		e.logger.WarnContext(ctx, "the gate to the erp has changed", "source", k.Source, "shut", f != nil && f.Scope == fault.Target)
 	}
-	e.metrics.read(ctx, k, f, time.Since(began))
+	took := time.Since(began)
+	e.pace.Note(took)
+	e.metrics.read(ctx, k, f, took)
 	if f != nil {
 		return e.failed(ctx, k, st, f)
 	}

@@ -1,6 +1,7 @@
 package enricher
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/position"
 	"github.com/enneo-ai/enneo-bridge/libs/simclient"
 	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
+	"github.com/enneo-ai/enneo-bridge/services/enricher/internal/turn"
 )
 
 func TestBurstCostsOneRead(t *testing.T) {
@@ -106,11 +108,10 @@ func TestEventDuringAReadCausesAnother(t *testing.T) {
 	w.awaitHeld(hold, 1)
 	after := w.revise(k)
 	second := w.change(k)
-	w.awaitHeld(hold, 2)
-
 	w.release(hold, 1)
 	w.readyFor(k, first)
 	w.holds(k, first, before)
+	w.awaitHeld(hold, 1)
 	w.release(hold, 0)
 	w.readyFor(k, second)
 	w.idle()
@@ -118,34 +119,94 @@ func TestEventDuringAReadCausesAnother(t *testing.T) {
 	w.count(k, 2)
 }
 
-// TestABurstDuringASlowReadCostsOneMore: each of its flushes replaces the ticket, which is delivered at once.
-func TestABurstDuringASlowReadCostsOneMore(t *testing.T) {
+// TestBurstDuringASlowReadCostsOneMore: each of its flushes replaces the ticket, which is delivered at once, to any replica.
+func TestBurstDuringASlowReadCostsOneMore(t *testing.T) {
+	t.Parallel()
+	for replicas := 1; replicas <= 3; replicas++ {
+		t.Run(strconv.Itoa(replicas)+" replicas", func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			for range replicas {
+				w.replica(nil)
+			}
+			k := contract(w.contracts[0])
+			hold := w.fault(simclient.Fault{Action: simclient.Hold, Phase: simclient.After, EntityID: k.ID})
+			w.change(k)
+			w.awaitHeld(hold, 1)
+			var newest int64
+			var last position.Position
+			for range 20 {
+				newest = w.revise(k)
+				last = w.change(k)
+			}
+			w.release(hold, 1)
+			w.awaitHeld(hold, 1)
+			w.release(hold, 0)
+			w.readyFor(k, last)
+			w.idle()
+			w.holds(k, last, newest)
+			w.count(k, 2)
+		})
+	}
+}
+
+// TestKeyThatIsBeingReadHoldsNoWorker: its tickets wait, those of other keys do not.
+func TestKeyThatIsBeingReadHoldsNoWorker(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.replica(nil)
 	k := contract(w.contracts[0])
-	hold := w.fault(simclient.Fault{Action: simclient.Hold, Phase: simclient.After, EntityID: k.ID, Count: 1})
+	hold := w.fault(simclient.Fault{Action: simclient.Hold, EntityID: k.ID})
 	w.change(k)
 	w.awaitHeld(hold, 1)
-	var newest int64
-	var last position.Position
-	for range 20 {
-		newest = w.revise(k)
-		last = w.change(k)
+	for range testWorkers {
+		w.change(k)
 	}
+	other := contract(w.contracts[1])
+	w.readyFor(other, w.change(other))
+	w.count(k, 0) // The journal gets a request when it ends.
 	w.release(hold, 0)
-	w.readyFor(k, last)
-	w.idle()
-	w.holds(k, last, newest)
-	w.count(k, 2)
+	w.readyFor(k, w.last(k).Position)
 }
+
+// TestDeadReaderDelaysItsKeyByALeaseAtMost: it said that it reads, and nothing after that.
+func TestDeadReaderDelaysItsKeyByALeaseAtMost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	k := contract(w.contracts[0])
+	e := w.replica(nil)
+	bustest.Eventually(t, "the announcement is heard", func() bool {
+		w.must(w.bus.Say("enneobridge.reading."+k.String(), []byte("dead 2000")))
+		mine, busy := e.turns.Take(k)
+		if busy == nil {
+			mine.End()
+		}
+		return busy != nil && busy.Elsewhere
+	})
+	began := time.Now()
+	w.readyFor(k, w.change(k))
+	if took := time.Since(began); took < time.Second {
+		t.Errorf("it was read after %s, although another replica had said that it reads it", took)
+	}
+	w.count(k, 1)
+}
+
+// deaf is the connection of a replica that hears nobody, and whom nobody hears.
+type deaf struct{}
+
+func (deaf) Say(string, []byte) error { return nil }
+
+func (deaf) Hear(string, func(string, []byte)) (func(), error) { return func() {}, nil }
+
+// unheard makes an enricher one of which the others know nothing.
+func unheard(e *enricher) { e.turns, _ = turn.New(deaf{}, testSource, turn.MaxLease) }
 
 // TestSlowReadDoesNotOverwriteANewerOne: the first read began earlier and ends later.
 func TestSlowReadDoesNotOverwriteANewerOne(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.replica(nil)
-	w.replica(nil)
+	w.replica(unheard)
+	w.replica(unheard)
 	k := contract(w.contracts[0])
 	hold := w.fault(simclient.Fault{Action: simclient.Hold, Phase: simclient.After, EntityID: k.ID, Count: 1})
 	w.revise(k)

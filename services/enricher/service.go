@@ -2,7 +2,8 @@
 // it as the key's newest snapshot.
 //
 // Any number of replicas may run. A read covers the newest event that the log held for the key just before the read
-// began; what is covered already is not read again. A ticket is acknowledged after the snapshot is stored and the
+// began; what is covered already is not read again. The reads of one key follow each other (package turn), so that what
+// arrives during a read costs one more, however much it is. A ticket is acknowledged after the snapshot is stored and the
 // publisher's ticket is sent, so whatever dies in between is done again.
 package enricher
 
@@ -24,6 +25,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/pressure"
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
 	"github.com/enneo-ai/enneo-bridge/libs/source"
+	"github.com/enneo-ai/enneo-bridge/services/enricher/internal/turn"
 )
 
 // Config is the configuration of the enricher.
@@ -71,6 +73,7 @@ func Run(ctx context.Context, env *app.Env) error {
 			bus: p.Bus, log: p.Log, snapshots: p.Snapshots, ledger: p.Ledger, dead: p.Dead,
 			reader: erp.New(s, erp.WithTracerProvider(env.Telemetry.TracerProvider)), gate: g, retries: retry.New(firstRetry, maxRetry),
 			refusals:   retry.New(firstRetry, maxRetry),
+			pace:       pressure.NewPace(s.Timeout),
 			propagator: env.Telemetry.Propagator, tracer: env.Telemetry.Tracer("enricher"),
 			goneConfirm: cfg.GoneConfirm, minAge: s.MinAge, logger: env.Logger, metrics: metrics,
 		}
@@ -80,8 +83,17 @@ func Run(ctx context.Context, env *app.Env) error {
 			},
 			Count: s.Concurrency, Gate: g, Handle: e.handle, Logger: env.Logger,
 		}
-		group.Go(func() error { return workers.Run(ctx) })
-		group.Go(func() error { return pressure.Tell(ctx, p.Bus, bus.StageEnrich, s.Name, g.Pressed, env.Logger) })
+		group.Go(func() error {
+			var err error
+			if e.turns, err = turn.New(p.Bus, s.Name, cfg.NATS.Topology.AckWait); err != nil {
+				return err
+			}
+			defer e.turns.Close()
+			return workers.Run(ctx)
+		})
+		group.Go(func() error {
+			return pressure.Tell(ctx, p.Bus, bus.StageEnrich, s.Name, e.pace.Or(g.Pressed), env.Logger)
+		})
 	}
 	group.Go(func() error { return p.Follow(ctx) })
 	return group.Wait()

@@ -27,12 +27,14 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/ledger"
 	"github.com/enneo-ai/enneo-bridge/libs/pipeline"
 	"github.com/enneo-ai/enneo-bridge/libs/position"
+	"github.com/enneo-ai/enneo-bridge/libs/pressure"
 	"github.com/enneo-ai/enneo-bridge/libs/record"
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
 	"github.com/enneo-ai/enneo-bridge/libs/simclient"
 	"github.com/enneo-ai/enneo-bridge/libs/source"
 	"github.com/enneo-ai/enneo-bridge/libs/ticket"
 	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
+	"github.com/enneo-ai/enneo-bridge/services/enricher/internal/turn"
 	"github.com/enneo-ai/enneo-bridge/services/simulator"
 )
 
@@ -108,11 +110,13 @@ func (w *world) enricher(change func(*enricher)) *enricher {
 	settled, ledgerErr := ledger.Open(w.t.Context(), b)
 	snapshots, snapshotsErr := record.Open[bridgev1.Snapshot](w.t.Context(), b.JetStream(), bus.BucketContracts)
 	instruments, metricsErr := newMetrics(metricnoop.NewMeterProvider().Meter(""))
-	w.must(errors.Join(sourceErr, logErr, ledgerErr, snapshotsErr, metricsErr))
+	turns, turnsErr := turn.New(b, testSource, turn.MaxLease)
+	w.must(errors.Join(sourceErr, logErr, ledgerErr, snapshotsErr, metricsErr, turnsErr))
 	e := &enricher{
 		bus: b, log: log, snapshots: snapshots, ledger: settled, dead: deadletter.Open(b), reader: erp.New(sources[0]),
 		gate:    gate.New(gate.Options{First: 20 * time.Millisecond, Max: 100 * time.Millisecond}),
 		retries: retry.New(10*time.Millisecond, 50*time.Millisecond), refusals: retry.New(time.Millisecond, time.Millisecond),
+		turns: turns, pace: pressure.NewPace(sources[0].Timeout),
 		propagator: propagation.TraceContext{}, tracer: tracenoop.NewTracerProvider().Tracer(""),
 		goneConfirm: testConfirm, logger: logger, metrics: instruments,
 	}

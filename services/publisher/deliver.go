@@ -21,6 +21,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/ledger"
 	"github.com/enneo-ai/enneo-bridge/libs/pipeline"
 	"github.com/enneo-ai/enneo-bridge/libs/position"
+	"github.com/enneo-ai/enneo-bridge/libs/pressure"
 	"github.com/enneo-ai/enneo-bridge/libs/record"
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
 	"github.com/enneo-ai/enneo-bridge/libs/ticket"
@@ -57,6 +58,7 @@ type deliverer struct {
 	witness    *witness // shared by the sources, as Enneo is
 	target     Target
 	gate       gatekeeper
+	pace       *pressure.Pace
 	retries    *retry.Schedule
 	propagator propagation.TextMapPropagator
 	tracer     trace.Tracer

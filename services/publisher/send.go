@@ -65,7 +65,9 @@ func (d *deliverer) send(ctx context.Context, k key.Key, snap snapshot, entry le
 	if d.gate.Report(f) {
 		d.logger.WarnContext(ctx, "the gate to enneo has changed", "shut", f != nil && f.Scope == fault.Target)
 	}
-	d.metrics.requested(ctx, k, snap.Value, f, time.Since(began))
+	took := time.Since(began)
+	d.pace.Note(took)
+	d.metrics.requested(ctx, k, snap.Value, f, took)
 	f = d.believed(k, f, began)
 	return d.conclude(ctx, attempt{
 		key: k, snapshot: snap.Value, token: intended.GetIntent().GetToken(), content: content, number: int(intended.GetAttempts()),

@@ -80,15 +80,16 @@ func Run(ctx context.Context, env *app.Env) error {
 	if err != nil {
 		return err
 	}
-	// One gate for all sources: they share the target.
+	// One gate for all sources, and one pace: they share the target.
 	g := gate.New(gate.Options{})
 	seen := &witness{}
 	tracer := env.Telemetry.Tracer("publisher")
 	target := mind.New(&cfg.Enneo, tracer)
+	pace := pressure.NewPace(target.Timeout())
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range sources {
 		d := &deliverer{
-			bus: p.Bus, snapshots: p.Snapshots, ledger: p.Ledger, dead: p.Dead, target: target, gate: g, witness: seen,
+			bus: p.Bus, snapshots: p.Snapshots, ledger: p.Ledger, dead: p.Dead, target: target, gate: g, witness: seen, pace: pace,
 			retries: retry.New(firstRetry, maxRetry), propagator: env.Telemetry.Propagator,
 			tracer: tracer, enneoID: s.EnneoIDFor,
 			logger: env.Logger, metrics: metrics, margin: cfg.LeaseMargin,
@@ -100,7 +101,9 @@ func Run(ctx context.Context, env *app.Env) error {
 			Count: cfg.Concurrency, Gate: g, Handle: d.handle, Logger: env.Logger,
 		}
 		group.Go(func() error { return workers.Run(ctx) })
-		group.Go(func() error { return pressure.Tell(ctx, p.Bus, bus.StagePublish, s.Name, g.Pressed, env.Logger) })
+		group.Go(func() error {
+			return pressure.Tell(ctx, p.Bus, bus.StagePublish, s.Name, pace.Or(g.Pressed), env.Logger)
+		})
 	}
 	group.Go(func() error { return p.Follow(ctx) })
 	return group.Wait()

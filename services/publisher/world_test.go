@@ -26,6 +26,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/ledger"
 	"github.com/enneo-ai/enneo-bridge/libs/pipeline"
 	"github.com/enneo-ai/enneo-bridge/libs/position"
+	"github.com/enneo-ai/enneo-bridge/libs/pressure"
 	"github.com/enneo-ai/enneo-bridge/libs/record"
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
 	"github.com/enneo-ai/enneo-bridge/libs/simclient"
@@ -107,6 +108,7 @@ func (w *world) replicaWith(count int, change func(*deliverer)) *deliverer {
 	g := gate.New(gate.Options{First: 20 * time.Millisecond, Max: 100 * time.Millisecond})
 	d := &deliverer{
 		bus: b, snapshots: snapshots, ledger: settled, dead: deadletter.Open(b), target: w.target(testTimeout), gate: g, witness: &witness{},
+		pace:    pressure.NewPace(testTimeout),
 		retries: retry.New(10*time.Millisecond, 50*time.Millisecond), propagator: propagation.TraceContext{},
 		tracer: tracenoop.NewTracerProvider().Tracer(""), enneoID: func(id string) string { return id },
 		logger: slog.New(slog.NewTextHandler(w.t.Output(), nil)), metrics: instruments, margin: testMargin,
