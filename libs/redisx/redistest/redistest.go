@@ -25,17 +25,26 @@ import (
 // startTimeout bounds the start of a server; it takes some ten milliseconds on an idle machine.
 const startTimeout = 30 * time.Second
 
-// Server is a redis-server of one test, without persistence: a restart empties it.
+// Option changes how a Server runs.
+type Option func(*Server)
+
+// AppendOnly makes the server write its append-only file, so that what was answered outlives Kill and Restart.
+func AppendOnly() Option { return func(s *Server) { s.appendOnly = "yes" } }
+
+// Server is a redis-server of one test, without persistence: a restart empties it, unless AppendOnly is given.
 type Server struct {
 	// URL is what REDIS_URL would hold.
 	URL string
 	// Client is connected to the server, and closed with the test.
 	Client redis.UniversalClient
+	// Dir is the directory of the server's files.
+	Dir string
 
-	socket string
-	binary string
-	exited chan struct{}
-	cmd    *exec.Cmd
+	socket     string
+	binary     string
+	appendOnly string
+	exited     chan struct{}
+	cmd        *exec.Cmd
 }
 
 // Open starts a server for the test and returns a client of it.
@@ -46,7 +55,7 @@ func Open(t testing.TB) redis.UniversalClient {
 
 // Start starts a server for the test; both end with it. Without a redis-server in PATH the test fails when CI=true, and
 // is skipped elsewhere.
-func Start(t testing.TB) *Server {
+func Start(t testing.TB, options ...Option) *Server {
 	t.Helper()
 	binary := lookPath(t)
 	// Not t.TempDir: its path holds the name of the test, and a socket path is limited to about 100 bytes.
@@ -55,7 +64,10 @@ func Start(t testing.TB) *Server {
 		t.Fatalf("make a directory for the socket: %v", err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	s := &Server{socket: filepath.Join(dir, "redis.sock"), binary: binary}
+	s := &Server{socket: filepath.Join(dir, "redis.sock"), Dir: dir, binary: binary, appendOnly: "no"}
+	for _, option := range options {
+		option(s)
+	}
 	s.URL = "unix://" + s.socket
 	s.Client = redis.NewClient(&redis.Options{Network: "unix", Addr: s.socket, DialerRetries: 1, ContextTimeoutEnabled: true})
 	t.Cleanup(func() { _ = s.Client.Close() })
@@ -80,7 +92,7 @@ func (s *Server) Kill(t testing.TB) {
 	}
 }
 
-// Restart kills the server if it runs, and starts an empty one on the same socket.
+// Restart kills the server if it runs, and starts one on the same socket: empty, unless it is AppendOnly.
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
 	s.Kill(t)
@@ -91,7 +103,9 @@ func (s *Server) start(t testing.TB) {
 	t.Helper()
 	// Not the test's context: it ends before the clean-up functions run, and would kill the server under them.
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), s.binary,
-		"--port", "0", "--unixsocket", s.socket, "--save", "", "--appendonly", "no", "--dir", filepath.Dir(s.socket))
+		"--port", "0", "--unixsocket", s.socket, "--save", "", "--appendonly", s.appendOnly,
+		// With the default, everysec, Redis answers before it has written while a sync is under way.
+		"--appendfsync", "always", "--dir", s.Dir)
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start redis-server: %v", err)
 	}

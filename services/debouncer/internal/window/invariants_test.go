@@ -34,6 +34,9 @@ type lease struct {
 	end    int64
 	over   bool
 	paused bool
+	// rested tells that the clock has reached the end of the pause. A pause that is over may end with an event, so it does
+	// not begin again when the clock goes back. A lease does: only its owner can end it.
+	rested bool
 }
 
 func (v *invariants) armed(a Arm, outcome Outcome, isOpen bool, now int64) error {
@@ -59,7 +62,7 @@ func (v *invariants) claimed(w Window, now int64) error {
 		if l.window.Key == w.Key && !l.over && l.end > now {
 			return fmt.Errorf("%s is claimed while another lease lives until %d", w.Key, l.end)
 		}
-		if l.window.Key == w.Key && l.paused && l.end > now {
+		if l.window.Key == w.Key && l.paused && !l.rested && l.end > now {
 			return fmt.Errorf("%s is claimed during the pause until %d", w.Key, l.end)
 		}
 	}
@@ -77,6 +80,12 @@ func (v *invariants) claimed(w Window, now int64) error {
 	}
 	if w.Collapsed != open {
 		return fmt.Errorf("claim of %s stands for %d events, %d are uncovered", w.Key, w.Collapsed, open)
+	}
+	for i, l := range v.leases {
+		if l.window.Key == w.Key {
+			// Whatever the clock does from now on, the claim before has had its time.
+			v.leases[i].over, v.leases[i].paused = true, false
+		}
 	}
 	v.leases = append(v.leases, lease{window: w, end: now + modelLease})
 	return nil
@@ -104,12 +113,13 @@ func (v *invariants) completed(w Window, completion Completion) error {
 	return nil
 }
 
-func (v *invariants) released(w Window, completion Completion, pauseEnd int64) error {
+func (v *invariants) released(w Window, completion Completion, now, pauseEnd int64) error {
 	index, err := v.find(w, completion)
 	if err != nil || completion == Lost {
 		return err
 	}
-	v.leases[index].over, v.leases[index].paused, v.leases[index].end = true, true, pauseEnd
+	l := &v.leases[index]
+	l.over, l.paused, l.end, l.rested = true, true, pauseEnd, pauseEnd <= now
 	return nil
 }
 
@@ -133,7 +143,8 @@ func (v *invariants) find(w Window, completion Completion) (int, error) {
 }
 
 // scheduled checks that a key that owes something is in the schedule, and no later than the longest wait allows: the max
-// wait from its oldest event, or the end of a lease or pause.
+// wait from its oldest event, or the end of a lease or pause. All of them are times of Redis' clock, so whatever it goes
+// back by comes on top of the wait, once: the times that are stored do not move.
 func (v *invariants) scheduled(k key.Key, score, maxWait int64) error {
 	first, ok := v.oldest[k]
 	if !ok {
@@ -149,6 +160,39 @@ func (v *invariants) scheduled(k key.Key, score, maxWait int64) error {
 		return fmt.Errorf("%s can be claimed from %d (0: never), want at most %d", k, score, latest)
 	}
 	return nil
+}
+
+// ticked notes what the clock shows.
+func (v *invariants) ticked(now int64) {
+	for i := range v.leases {
+		l := &v.leases[i]
+		l.rested = l.rested || l.paused && l.end <= now
+	}
+}
+
+// emptied forgets what Redis has lost: every lease is lost with the window.
+func (v *invariants) emptied() {
+	v.owed = nil
+	clear(v.held)
+	clear(v.oldest)
+	for i := range v.leases {
+		v.leases[i].over, v.leases[i].paused = true, false
+	}
+}
+
+// living are the newest claims of keys that are neither completed nor released nor lost.
+func (v *invariants) living() []Window {
+	newest := map[key.Key]int{}
+	for i, l := range v.leases {
+		newest[l.window.Key] = i
+	}
+	var windows []Window
+	for i, l := range v.leases {
+		if !l.over && newest[l.window.Key] == i {
+			windows = append(windows, l.window)
+		}
+	}
+	return windows
 }
 
 func (v *invariants) drained() error {

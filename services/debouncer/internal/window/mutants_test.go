@@ -100,6 +100,52 @@ var mutants = []mutant{
 	{"release wakes nobody", "release", "wake(before, after, now)", "", false},
 	{"wakes for later windows", "state", "not before or after < before", "true", false},
 	{"no wake for the first window", "state", "not before or after < before", "before and after < before", false},
+	// The clock of Redis goes back.
+	{"a due before the first event is not stored", "state", "w.first, w.due - w.first, w.n)", "w.first, math.max(0, w.due - w.first), w.n)", true},
+	{"a claim's due before its first is not stored", "state", "c.due - c.first, c.n, c.trace", "math.max(0, c.due - c.first), c.n, c.trace", true},
+	{"a due is never earlier than the last", "arm", "w.due = due", "w.due = math.max(w.due, due)", true},
+	{"the first event follows the clock back", "arm", "if w.first == 0 then", "if w.first > now then w.first = now end\n  if w.first == 0 then", true},
+	{"cooling is only ever prolonged", "arm", "w.cool = now + event.quiet", "w.cool = math.max(w.cool, now + event.quiet)", true},
+	{"a lease ends with the clock going back", "state", "if w.claim or w.held > now then", "if w.claim and w.held - now <= 20 or w.held > now and not w.claim then", true},
+	// The epoch marker.
+	{"a shard never says that it was emptied", "state", "local emptied = 1", "local emptied = 0", true},
+	{"a shard always says that it was emptied", "state", "if marker and string.sub(marker, 1, 1) == '+' then", "if false then", true},
+	{"a refill that has begun counts as done", "state", "if marker and string.sub(marker, 1, 1) == '+' then", "if marker then", true},
+	{"a missing marker counts as done", "state", "if marker and string.sub(marker, 1, 1) == '+' then", "if not marker or string.sub(marker, 1, 1) == '+' then", true},
+	{"a refill ends the life of another", "refilled", "if not marker or string.sub(marker, 2) ~= ARGV[3] then", "if not marker then", true},
+	{"a refill ends where nothing has begun", "refilled", "if not marker or string.sub(marker, 2) ~= ARGV[3] then", "if marker and string.sub(marker, 2) ~= ARGV[3] then", true},
+	{"a refill ends a life only once", "refilled", "string.sub(marker, 2) ~= ARGV[3]", "marker ~= '-' .. ARGV[3]", true},
+	{"a refill is not noted", "refilled", "redis.call('SET', KEYS[3], '+' .. ARGV[3])", "", true},
+	{"a refill is noted as begun", "refilled", "redis.call('SET', KEYS[3], '+' .. ARGV[3])", "redis.call('SET', KEYS[3], '-' .. ARGV[3])", true},
+	{"a refill is noted before it has begun", begins, "-", "+", true},
+	{"each replica begins a life of its own", begins, "nx", "keepttl", true},
+}
+
+// begins stands for a script where the mistake is in the command with which Refill begins a life.
+const begins = "begins"
+
+// mistaken changes a word of the commands with which Refill begins a life.
+type mistaken struct{ old, new string }
+
+func (mistaken) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (mistaken) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (m mistaken) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		for _, cmd := range cmds {
+			args := cmd.Args()
+			if cmd.Name() != "set" && cmd.Name() != "setnx" {
+				continue
+			}
+			for i := range args {
+				if text, ok := args[i].(string); ok && strings.HasPrefix(text, m.old) {
+					args[i] = m.new + strings.TrimPrefix(text, m.old)
+				}
+			}
+		}
+		return next(ctx, cmds)
+	}
 }
 
 // mutated is a store with the mistake in its scripts.
@@ -107,15 +153,19 @@ func mutated(t *testing.T, rdb redis.UniversalClient, m mutant) *Store {
 	t.Helper()
 	s := openStore(t, rdb, 1)
 	parts := map[string]string{}
-	for _, name := range []string{"state", "arm", "claim", "complete", "release"} {
+	for _, name := range []string{"state", "arm", "claim", "complete", "release", "refilled"} {
 		parts[name] = luaFile(name)
+	}
+	if m.script == begins {
+		rdb.AddHook(mistaken{m.old, m.new})
+		return s
 	}
 	if n := strings.Count(parts[m.script], m.old); n != 1 {
 		t.Fatalf("%q stands %d times in %s.lua, want once", m.old, n, m.script)
 	}
 	parts[m.script] = strings.Replace(parts[m.script], m.old, m.new, 1)
 	for name, target := range map[string]*script{
-		"arm": &s.scripts.arm, "claim": &s.scripts.claim, "complete": &s.scripts.complete, "release": &s.scripts.release,
+		"arm": &s.scripts.arm, "claim": &s.scripts.claim, "complete": &s.scripts.complete, "release": &s.scripts.release, "refilled": &s.scripts.refilled,
 	} {
 		*target = newScript(name, parts["state"]+parts[name])
 		// A mistake that does not even compile would prove nothing about the tests.

@@ -40,7 +40,7 @@ func TestRefillArmsAgainOnlyWhatWasEmptied(t *testing.T) {
 			if err != nil || claimed.Emptied {
 				t.Errorf("Claim after the refill: emptied %t, %v", claimed.Emptied, err)
 			}
-			if err := rdb.FlushAll(t.Context()).Err(); err != nil {
+			if err := redistest.FlushAll(t.Context(), rdb); err != nil {
 				t.Fatalf("FLUSHALL: %v", err)
 			}
 			claimed, err = s.Claim(t.Context(), shard, 1, time.Minute)

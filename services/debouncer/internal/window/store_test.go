@@ -31,8 +31,8 @@ type opener struct {
 // servers are what the contract holds for: the real server, and the stand-in of "make demo".
 var servers = []opener{{"redis", redistest.Open}, {"miniredis", redistest.Miniredis}}
 
-// serversAndCluster is for the tests that every command of the package takes part in. A cluster needs two seconds before
-// it accepts anything.
+// serversAndCluster is for the tests that every command of the package takes part in. The cluster has three masters, and
+// needs some three seconds to start; each test has its own, because all windows of a cluster have the same names.
 var serversAndCluster = append(slices.Clone(servers), opener{"cluster", redistest.Cluster})
 
 // fakeClock is the now_ms of a Store.
