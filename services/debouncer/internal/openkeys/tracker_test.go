@@ -340,8 +340,9 @@ func TestADisplacedTrackerNeverMovesTheWatermark(t *testing.T) {
 		t.Errorf("the watermark was set back to %d", got.GetSequence())
 	}
 
-	// And Run ends with that error.
+	// And Run ends with that error, as soon as it has something to write.
 	w.must(writeAnew(t.Context(), bucket))
+	w.settle(contract("B"), w.append(contract("B"), bridgev1.Origin_ORIGIN_WEBHOOK), bridgev1.Outcome_OUTCOME_DELIVERED)
 	if err := <-tr.result; !errors.Is(err, ErrDisplaced) {
 		t.Errorf("Run: %v, want %v", err, ErrDisplaced)
 	}
