@@ -20,14 +20,7 @@ func Main(name string, run RunFunc) {
 	}
 }
 
-// gcPercent is GOGC unless the environment says another. A service keeps some ten MiB alive and makes much short-lived
-// garbage, so with Go's default of 100 it collects many times a second under load; see docs/results.md for what that costs.
-const gcPercent = 400
-
 func process(name string, run RunFunc) error {
-	if _, set := os.LookupEnv("GOGC"); !set {
-		debug.SetGCPercent(gcPercent)
-	}
 	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer restore()
 	// From the first signal on signals do again what they do by default, which is to kill.

@@ -47,7 +47,11 @@ type armer struct {
 
 // debouncerEnv lets windows stay open for longer than any measurement.
 func debouncerEnv(nats, redis string, sources map[string]time.Duration) map[string]string {
-	env := map[string]string{"NATS_URL": nats, "REDIS_URL": redis, "DEBOUNCE_QUIET_PERIOD": "2h", "DEBOUNCE_MAX_WAIT": "24h"}
+	env := map[string]string{
+		"NATS_URL": nats, "REDIS_URL": redis, "DEBOUNCE_QUIET_PERIOD": "2h", "DEBOUNCE_MAX_WAIT": "24h",
+		// Nobody takes the tickets here: windows would widen by the backlog.
+		"DEBOUNCE_WIDEN_MAX": "0",
+	}
 	for name, quiet := range sources {
 		if env["SOURCES"] != "" {
 			env["SOURCES"] += ","
