@@ -22,8 +22,8 @@ import (
 )
 
 // Inngest stores the event of a debounce and arms its timer in two steps. A crash in between leaves an event that waits
-// for the next one, and an older event overwrote a newer one there (PR 4800). The tests up to the next comment of this
-// kind kill Redis in the middle, and look for windows without a place in the schedule and for places without a window.
+// for the next one, and an older event overwrote a newer one there (PR 4800). The tests of this file kill Redis in the
+// middle, and look for windows without a place in the schedule and for places without a window.
 
 // mustBeWhole fails if state and schedule of a shard do not hold the same keys.
 func mustBeWhole(t *testing.T, rdb redis.UniversalClient, when string) contents {
@@ -187,6 +187,10 @@ func TestKilledInTheMiddleOfAStreamNothingAnsweredIsLost(t *testing.T) {
 	s := openStore(t, rdb, 1)
 	var mu sync.Mutex
 	armed, flushed := map[key.Key]position.Position{}, map[key.Key]position.Position{}
+	names := make([]key.Key, keys)
+	for i := range names {
+		names[i] = contract(t, strconv.Itoa(i))
+	}
 	sequence := uint64(0)
 	for round := range rounds {
 		var streams sync.WaitGroup
@@ -197,9 +201,9 @@ func TestKilledInTheMiddleOfAStreamNothingAnsweredIsLost(t *testing.T) {
 					close(enough)
 				}
 				var items []Arm
-				for i := range 7 {
+				for range 7 {
 					sequence++
-					items = append(items, soon(contract(t, strconv.Itoa(int(sequence*7919+uint64(i))%keys)), sequence, 0))
+					items = append(items, soon(names[sequence*7919%keys], sequence, 0))
 				}
 				if _, err := s.Arm(t.Context(), items); err != nil {
 					return // killed
@@ -246,116 +250,5 @@ func TestKilledInTheMiddleOfAStreamNothingAnsweredIsLost(t *testing.T) {
 		if !flushed[k].Covers(p) {
 			t.Errorf("%s was armed up to %s and flushed up to %s", k, p, flushed[k])
 		}
-	}
-}
-
-// The scripts write to nobody's memory: full, they refuse before they have changed anything, and completing goes on.
-// BullMQ asks for maxmemory-policy noeviction for that reason.
-func TestAFullRedisRefusesWholeCallsAndLetsWindowsEnd(t *testing.T) {
-	t.Parallel()
-	rdb := redistest.Open(t)
-	s := openStore(t, rdb, 1)
-	limit := func(bytes string) {
-		t.Helper()
-		if err := rdb.ConfigSet(t.Context(), "maxmemory", bytes).Err(); err != nil {
-			t.Fatalf("set maxmemory: %v", err)
-		}
-	}
-	mustArm(t, s, soon(keyA, 1, 0))
-	claimed := mustClaim(t, s)
-	mustArm(t, s, soon(keyB, 1, 0))
-	before := mustBeWhole(t, rdb, "before")
-	limit("1")
-	if result, err := s.Arm(t.Context(), []Arm{soon(keyB, 2, 0)}); err == nil || result.Outcomes[0] != Failed {
-		t.Errorf("Arm with full memory: %+v, %v", result, err)
-	}
-	if _, err := s.Claim(t.Context(), 0, 1, time.Minute); err == nil {
-		t.Error("Claim with full memory succeeded")
-	}
-	if diff := cmp.Diff(before, mustBeWhole(t, rdb, "with full memory")); diff != "" {
-		t.Errorf("refused calls changed something (-before +after):\n%s", diff)
-	}
-	if got := mustComplete(t, s, claimed...); got[0] != Done {
-		t.Errorf("completion %d with full memory, want Done: it makes room", got[0])
-	}
-	limit("0")
-	mustArm(t, s, soon(keyB, 2, 0))
-	if windows := mustClaim(t, s); len(windows) != 1 || windows[0].Position != at(1, 2) {
-		t.Errorf("claimed %+v, want the newest event", windows)
-	}
-}
-
-// Svix lost its queue in Redis without a word (issue 1844); BullMQ warns of eviction policies. Whatever goes missing, the
-// log brings it back: at once where the marker is gone, and otherwise by the event that the sweep appends for a key that
-// Holds does not find.
-func TestWhateverRedisLosesComesBackWithoutAPerson(t *testing.T) {
-	t.Parallel()
-	remove := func(parts ...func(int) string) func(*testing.T, *redistest.Server) {
-		return func(t *testing.T, server *redistest.Server) {
-			t.Helper()
-			for _, part := range parts {
-				if err := server.Client.Del(t.Context(), part(0)).Err(); err != nil {
-					t.Fatalf("DEL: %v", err)
-				}
-			}
-		}
-	}
-	flushAll := func(t *testing.T, server *redistest.Server) {
-		t.Helper()
-		if err := server.Client.FlushAll(t.Context()).Err(); err != nil {
-			t.Fatalf("FLUSHALL: %v", err)
-		}
-	}
-	for _, tc := range []struct {
-		name string
-		lose func(*testing.T, *redistest.Server)
-		// atOnce: a refill alone brings everything back.
-		atOnce bool
-	}{
-		{"FLUSHALL", flushAll, true},
-		{"a restart without persistence", func(t *testing.T, server *redistest.Server) { t.Helper(); server.Restart(t) }, true},
-		{"eviction of the marker", remove(epochKey), true},
-		{"eviction of the windows", remove(windowsKey), false},
-		{"eviction of the schedule", remove(dueKey), false},
-		{"eviction of windows and schedule", remove(windowsKey, dueKey), false},
-		{"eviction of windows and marker", remove(windowsKey, epochKey), true},
-		{"eviction of schedule and marker", remove(dueKey, epochKey), false},
-		{"eviction of everything", remove(windowsKey, dueKey, epochKey), true},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			server := redistest.Start(t)
-			s := openStore(t, server.Client, 1)
-			keys := []key.Key{keyA, keyB}
-			sequence := uint64(1)
-			arm := func(ctx context.Context) error {
-				_, err := s.Arm(ctx, []Arm{soon(keyA, sequence, 0), soon(keyB, sequence, 0)})
-				return err
-			}
-			if _, err := s.Refill(t.Context(), arm); err != nil {
-				t.Fatalf("first Refill: %v", err)
-			}
-			tc.lose(t, server)
-			if _, err := s.Refill(t.Context(), arm); err != nil {
-				t.Fatalf("Refill: %v", err)
-			}
-			held, err := s.Holds(t.Context(), keys)
-			if err != nil {
-				t.Fatalf("Holds: %v", err)
-			}
-			if diff := cmp.Diff([]bool{tc.atOnce, tc.atOnce}, held); diff != "" {
-				t.Fatalf("held after the refill (-want +got):\n%s", diff)
-			}
-			if !tc.atOnce {
-				sequence++
-				if err := arm(t.Context()); err != nil {
-					t.Fatalf("arm what the sweep appends: %v", err)
-				}
-			}
-			mustBeWhole(t, server.Client, "after healing")
-			if windows := mustClaim(t, s); len(windows) != len(keys) {
-				t.Errorf("claimed %+v, want both windows", windows)
-			}
-		})
 	}
 }
