@@ -3,130 +3,19 @@ package sweep
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/enneo-ai/enneo-bridge/libs/bus"
 	"github.com/enneo-ai/enneo-bridge/libs/bus/bustest"
 	"github.com/enneo-ai/enneo-bridge/libs/eventlog"
-	"github.com/enneo-ai/enneo-bridge/libs/key"
-	"github.com/enneo-ai/enneo-bridge/libs/ledger"
 	"github.com/enneo-ai/enneo-bridge/libs/position"
-	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
 	"github.com/enneo-ai/enneo-bridge/services/debouncer/internal/openkeys"
 )
-
-// TestWhatStandsNowhereIsRevivedAndWhatStandsSomewhereIsNot: in every place on the way, as long as it stands there. The key
-// "lost" is younger, so once it is revived the other one was looked at too.
-func TestWhatStandsNowhereIsRevivedAndWhatStandsSomewhereIsNot(t *testing.T) {
-	t.Parallel()
-	for place, tc := range map[string]struct {
-		put, lose func(w *world, k key.Key, p position.Position)
-	}{
-		placeWindow: {
-			func(w *world, k key.Key, _ position.Position) { w.windows.hold(k, true) },
-			func(w *world, k key.Key, _ position.Position) { w.windows.hold(k, false) },
-		},
-		placeDue: {
-			func(w *world, k key.Key, p position.Position) { w.send(bus.StageEnrich, k, p) },
-			func(w *world, k key.Key, _ position.Position) { w.lose(bus.StageEnrich, k) },
-		},
-		placeReady: {
-			func(w *world, k key.Key, p position.Position) { w.send(bus.StagePublish, k, p) },
-			func(w *world, k key.Key, _ position.Position) { w.lose(bus.StagePublish, k) },
-		},
-	} {
-		t.Run(place, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, impatient())
-			held, lost := contract("held"), contract("lost")
-			p := w.append(held)
-			w.take()
-			tc.put(w, held, p)
-			w.sweep()
-			w.append(lost)
-			w.take()
-			w.revived(lost)
-			if n := w.swept(held); n != 0 {
-				t.Fatalf("%d events for a key that stood in its place", n)
-			}
-			tc.lose(w, held, p)
-			w.revived(held)
-		})
-	}
-}
-
-func TestWhatTheDebouncersHaveNotTakenIsNotLost(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, impatient())
-	w.append(contract("lost"))
-	w.take()
-	w.append(contract("backlog"))
-	w.sweep()
-	w.revived(contract("lost"))
-	if n := w.swept(contract("backlog")); n != 0 {
-		t.Fatalf("%d events for a key whose event waits in the log", n)
-	}
-	w.take()
-	w.revived(contract("backlog"))
-}
-
-func TestNothingIsExemptForEver(t *testing.T) {
-	t.Parallel()
-	limits := impatient()
-	limits.Exempt = 600 * time.Millisecond
-	w := newWorld(t, limits)
-	p := w.append(contract("stuck"))
-	w.take()
-	w.send(bus.StageEnrich, contract("stuck"), p)
-	w.sweep()
-	w.revived(contract("stuck"))
-}
-
-func TestTheLogForgetsNoOpenEvent(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, impatient())
-	stream, err := w.bus.JetStream().Stream(t.Context(), bus.StreamEvents)
-	w.must(err)
-	// Its events leave after 3 s; nothing else would revive a key that has a ticket.
-	config := stream.CachedInfo().Config
-	config.MaxAge, config.Duplicates = 3*time.Second, time.Second
-	_, err = w.bus.JetStream().UpdateStream(t.Context(), config)
-	w.must(err)
-	p := w.append(contract("waits"))
-	w.take()
-	w.send(bus.StageEnrich, contract("waits"), p)
-	w.sweep()
-	w.revived(contract("waits"))
-	bustest.Eventually(t, "the first event has left the log", func() bool {
-		_, err := stream.GetMsg(t.Context(), p.Sequence)
-		return errors.Is(err, jetstream.ErrMsgNotFound)
-	})
-	if n := w.swept(contract("waits")); n == 0 {
-		t.Error("the log holds no event of an open key")
-	}
-}
-
-func TestWhatIsSettledMeanwhileIsLeftAlone(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, impatient())
-	k := contract("settled")
-	p := w.append(k)
-	w.take()
-	s := w.sweeper(func() bool { return true })
-	open := w.due(1)
-	_, err := w.ledger.Change(t.Context(), k.String(), func(r *bridgev1.Settlement) error {
-		ledger.Settle(r, p, time.Time{}, bridgev1.Outcome_OUTCOME_DELIVERED, "")
-		return nil
-	})
-	w.must(err)
-	lost, err := s.lost(t.Context(), open, w.now())
-	if err != nil || len(lost) != 0 {
-		t.Errorf("lost = %v, %v; want nothing, since it is settled", lost, err)
-	}
-}
 
 // TestOfTwoLeadersThatDecideAlikeOneAppends: one of them was paused after its decision, and woke when another one led.
 func TestOfTwoLeadersThatDecideAlikeOneAppends(t *testing.T) {
@@ -135,7 +24,6 @@ func TestOfTwoLeadersThatDecideAlikeOneAppends(t *testing.T) {
 	k := contract("lost")
 	w.append(k)
 	w.take()
-	leads := func() bool { return true }
 	paused, other, deposed := w.sweeper(leads), w.sweeper(leads), w.sweeper(func() bool { return false })
 	open := w.due(1)
 	decided, err := paused.lost(t.Context(), open, w.now())
@@ -160,7 +48,7 @@ func TestNothingIsAppendedOverSomethingNewer(t *testing.T) {
 	k := contract("lost")
 	w.append(k)
 	w.take()
-	s := w.sweeper(func() bool { return true })
+	s := w.sweeper(leads)
 	decided, err := s.lost(t.Context(), w.due(1), w.now())
 	w.must(err)
 	w.append(k)
@@ -177,7 +65,7 @@ func TestAKeyThatTheLogHasForgottenIsRevived(t *testing.T) {
 	k := contract("forgotten")
 	w.append(k)
 	w.take()
-	s := w.sweeper(func() bool { return true })
+	s := w.sweeper(leads)
 	decided, err := s.lost(t.Context(), w.due(1), w.now())
 	w.must(err)
 	stream, err := w.bus.JetStream().Stream(t.Context(), bus.StreamEvents)
@@ -207,35 +95,80 @@ func TestWaitsDoubleWithEachSweepUpToALimit(t *testing.T) {
 	}
 }
 
-// TestARoundLooksAtABoundedNumber of keys, however many are lost.
+// TestTheSweepsOfAKeyAreEachTwiceAsFarApart: nothing settles it, and the debouncers take each event.
+func TestTheSweepsOfAKeyAreEachTwiceAsFarApart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, impatient())
+	k := contract("lost")
+	times := []time.Time{w.accepted(w.append(k))}
+	w.take()
+	w.sweep()
+	bustest.Eventually(t, "it is swept three times", func() bool {
+		w.take()
+		return w.swept(k) >= 3
+	})
+	times = append(times, w.sweeps(k)...)
+	for i, shortest := 1, 300*time.Millisecond; i < len(times); i, shortest = i+1, 2*shortest {
+		if gap := times[i].Sub(times[i-1]); gap < shortest {
+			t.Errorf("sweep %d came after %s, want at least %s", i, gap, shortest)
+		}
+	}
+}
+
+// TestARoundLooksAtABoundedNumber of keys, however many wait; the next one at the others.
 func TestARoundLooksAtABoundedNumber(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, impatient())
+	s := w.sweeper(leads)
 	events := make([]eventlog.Event, roundLimit+200)
 	for i := range events {
+		k := contract(fmt.Sprint("waits", i))
 		var err error
-		events[i], err = w.sweeper(nil).event(t.Context(), candidate{key: contract(fmt.Sprint("lost", i))}, w.now())
+		events[i], err = s.event(t.Context(), candidate{key: k}, w.now())
 		w.must(err)
+		w.arm(k, position.Position{Epoch: 1, Sequence: uint64(i + 1)})
 	}
 	_, errs := w.log.Append(t.Context(), events)
 	w.must(errors.Join(errs...))
 	w.take()
-	bustest.Eventually(t, "the book knows the keys", func() bool { return len(w.tracker.Book().Keys()) == len(events) })
-	if n := len(w.tracker.Book().Due(w.now().Add(time.Hour), roundLimit)); n != roundLimit {
-		t.Errorf("a round gets %d keys, want %d", n, roundLimit)
+	bustest.Eventually(t, "the book knows the keys, and all are to be looked at", func() bool {
+		keys := w.tracker.Book().Keys()
+		now := w.now()
+		return len(keys) == len(events) && !slices.ContainsFunc(keys, func(o openkeys.Open) bool {
+			longest := (w.limits.MaxWait[source] + w.limits.Bound) << o.Sweeps()
+			return now.Sub(o.NewestAt) < longest
+		})
+	})
+	w.must(s.round(t.Context()))
+	w.must(s.round(t.Context()))
+	if diff := cmp.Diff([]int{roundLimit, 200}, w.windows.asked); diff != "" {
+		t.Errorf("keys of each round (-want +got):\n%s", diff)
 	}
 }
 
-// due waits until the book knows n open keys whose time has come, and returns them.
-func (w *world) due(n int) []openkeys.Open {
-	w.Helper()
-	bustest.Eventually(w, "the book knows the keys", func() bool { return len(w.tracker.Book().Keys()) == n })
-	return w.tracker.Book().Due(w.now().Add(time.Hour), n)
-}
-
-func (w *world) now() time.Time {
-	w.Helper()
-	now, err := w.ledger.Now(w.Context())
-	w.must(err)
-	return now
+// TestARoundThatFailsIsDoneAgain at once, and has appended nothing.
+func TestARoundThatFailsIsDoneAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, impatient())
+	k := contract("lost")
+	w.append(k)
+	w.take()
+	s := w.sweeper(leads)
+	broken := errors.New("no redis")
+	w.windows.before = func() error { return broken }
+	bustest.Eventually(t, "a round looks at the key and fails", func() bool {
+		err := s.round(t.Context())
+		if err != nil && !errors.Is(err, broken) {
+			t.Fatal(err)
+		}
+		return err != nil
+	})
+	if n := w.swept(k); n != 0 {
+		t.Fatalf("%d events by a round that could not look everywhere", n)
+	}
+	w.windows.before = nil
+	w.must(s.round(t.Context()))
+	if n := w.swept(k); n != 1 {
+		t.Errorf("%d events after the next round, want 1", n)
+	}
 }

@@ -2,12 +2,15 @@ package sweep
 
 import (
 	"context"
+	"errors"
 	"log/slog"
-	"sync"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
 
@@ -17,44 +20,70 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/key"
 	"github.com/enneo-ai/enneo-bridge/libs/ledger"
 	"github.com/enneo-ai/enneo-bridge/libs/position"
+	"github.com/enneo-ai/enneo-bridge/libs/redisx/redistest"
 	"github.com/enneo-ai/enneo-bridge/libs/ticket"
 	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
 	"github.com/enneo-ai/enneo-bridge/services/debouncer/internal/openkeys"
+	"github.com/enneo-ai/enneo-bridge/services/debouncer/internal/window"
 )
 
 // source is the one that is configured.
 const source = "acme"
 
-// windows are debounce windows that hold what they are told to.
+// patience is far beyond what any end takes; it only fails a test that would hang.
+const patience = 30 * time.Second
+
+// windows are the debounce windows in Redis. What else happens during a look is set before the sweeper begins.
 type windows struct {
-	mu   sync.Mutex
-	held map[key.Key]bool
+	*window.Store
+	// before runs when a look at the windows begins; an error takes its place.
+	before func() error
+	// asked is for how many keys each look was.
+	asked []int
 }
 
-func (w *windows) hold(k key.Key, held bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.held[k] = held
-}
-
-func (w *windows) Holds(_ context.Context, keys []key.Key) ([]bool, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	held := make([]bool, len(keys))
-	for i, k := range keys {
-		held[i] = w.held[k]
+func (w *windows) Holds(ctx context.Context, keys []key.Key) ([]bool, error) {
+	w.asked = append(w.asked, len(keys))
+	if w.before != nil {
+		if err := w.before(); err != nil {
+			return nil, err
+		}
 	}
-	return held, nil
+	return w.Store.Holds(ctx, keys)
 }
 
-// world is NATS with a log, a tracker that follows it, and windows.
+// places is a meter that notes where keys were found.
+type places struct {
+	noop.Meter
+	found []string
+}
+
+func (p *places) Int64Counter(string, ...metric.Int64CounterOption) (metric.Int64Counter, error) {
+	return placeCounter{places: p}, nil
+}
+
+type placeCounter struct {
+	noop.Int64Counter
+	places *places
+}
+
+func (c placeCounter) Add(_ context.Context, _ int64, options ...metric.AddOption) {
+	attributes := metric.NewAddConfig(options).Attributes()
+	if place, ok := attributes.Value("place"); ok {
+		c.places.found = append(c.places.found, place.AsString())
+	}
+}
+
+// world is NATS with a log, a tracker that follows it, and windows in Redis.
 type world struct {
 	*testing.T
 	bus      *bus.Bus
 	log      *eventlog.Log
 	ledger   *ledger.Ledger
 	tracker  *openkeys.Tracker
+	redis    redis.UniversalClient
 	windows  *windows
+	meter    *places
 	limits   *Limits
 	consumer jetstream.Consumer
 }
@@ -63,8 +92,12 @@ type world struct {
 func newWorld(t *testing.T, limits Limits) *world {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
-	w := &world{T: t, bus: bustest.Start(t).Connect(t, source), windows: &windows{held: map[key.Key]bool{}}, limits: &limits}
-	var err error
+	w := &world{T: t, bus: bustest.Start(t).Connect(t, source), redis: redistest.Open(t), meter: &places{}, limits: &limits}
+	store, err := window.Open(t.Context(), w.redis, window.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.windows = &windows{Store: store}
 	if w.log, err = eventlog.Open(t.Context(), w.bus, quiet); err != nil {
 		t.Fatal(err)
 	}
@@ -103,8 +136,13 @@ func (w *world) background(run func(context.Context) error) {
 	go func() { ended <- run(ctx) }()
 	w.Cleanup(func() {
 		stop()
-		if err := <-ended; err != nil {
-			w.Errorf("ended with: %v", err)
+		select {
+		case err := <-ended:
+			if err != nil {
+				w.Errorf("ended with: %v", err)
+			}
+		case <-time.After(patience):
+			w.Error("does not end")
 		}
 	})
 }
@@ -113,7 +151,7 @@ func (w *world) sweeper(held func() bool) *Sweeper {
 	w.Helper()
 	s, err := New(Parts{
 		Bus: w.bus, Log: w.log, Ledger: w.ledger, Tracker: w.tracker, Windows: w.windows, Held: held,
-		Propagator: propagation.TraceContext{}, Meter: noop.NewMeterProvider().Meter(""), Logger: slog.New(slog.DiscardHandler),
+		Propagator: propagation.TraceContext{}, Meter: w.meter, Logger: slog.New(slog.DiscardHandler),
 	}, w.limits)
 	w.must(err)
 	return s
@@ -122,8 +160,10 @@ func (w *world) sweeper(held func() bool) *Sweeper {
 // sweep sweeps until the test ends.
 func (w *world) sweep() {
 	w.Helper()
-	w.background(w.sweeper(func() bool { return true }).Run)
+	w.background(w.sweeper(leads).Run)
 }
+
+func leads() bool { return true }
 
 func contract(id string) key.Key { return key.Key{Source: source, Kind: key.Contract, ID: id} }
 
@@ -175,25 +215,88 @@ func (w *world) lose(stage bus.Stage, k key.Key) {
 	w.must(stream.Purge(w.Context(), jetstream.WithPurgeSubject(stage.Subject(k))))
 }
 
-// swept is how many events of the key the sweeper has appended.
-func (w *world) swept(k key.Key) (n int) {
+// arm puts the event of a key into a window that stays open beyond any test.
+func (w *world) arm(k key.Key, p position.Position) {
+	w.Helper()
+	_, err := w.windows.Arm(w.Context(), []window.Arm{{Key: k, Position: p, Quiet: time.Hour, MaxWait: time.Hour}})
+	w.must(err)
+}
+
+// loseWindows removes all windows, as a failover does to those of the last second.
+func (w *world) loseWindows() {
+	w.Helper()
+	keys, err := w.redis.Keys(w.Context(), "debounce:{*}:*").Result()
+	w.must(err)
+	keys = slices.DeleteFunc(keys, func(k string) bool { return k == "debounce:{shards}:count" })
+	w.must(w.redis.Del(w.Context(), keys...).Err())
+}
+
+// settle settles a key as delivered.
+func (w *world) settle(k key.Key, p position.Position) {
+	w.Helper()
+	_, err := w.ledger.Change(w.Context(), k.String(), func(r *bridgev1.Settlement) error {
+		ledger.Settle(r, p, time.Time{}, bridgev1.Outcome_OUTCOME_DELIVERED, "")
+		return nil
+	})
+	w.must(err)
+}
+
+// accepted is when the log took an event.
+func (w *world) accepted(p position.Position) time.Time {
 	w.Helper()
 	stream, err := w.bus.JetStream().Stream(w.Context(), bus.StreamEvents)
 	w.must(err)
-	for next := uint64(1); ; n++ {
+	msg, err := stream.GetMsg(w.Context(), p.Sequence)
+	w.must(err)
+	return msg.Time
+}
+
+// now is the time of the server that keeps the log.
+func (w *world) now() time.Time {
+	w.Helper()
+	now, err := w.ledger.Now(w.Context())
+	w.must(err)
+	return now
+}
+
+// due waits until the book knows n open keys, and returns them.
+func (w *world) due(n int) []openkeys.Open {
+	w.Helper()
+	bustest.Eventually(w, "the book knows the keys", func() bool { return len(w.tracker.Book().Keys()) == n })
+	return w.tracker.Book().Due(w.now().Add(time.Hour), n)
+}
+
+// sweeps are when the log took what the sweeper has appended for a key.
+func (w *world) sweeps(k key.Key) (times []time.Time) {
+	w.Helper()
+	stream, err := w.bus.JetStream().Stream(w.Context(), bus.StreamEvents)
+	w.must(err)
+	for next := uint64(1); ; {
 		msg, err := stream.GetMsg(w.Context(), next, jetstream.WithGetMsgSubject(bus.EventSubject(k)))
-		if err != nil {
-			return n
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return times
 		}
+		w.must(err)
 		next = msg.Sequence + 1
-		if eventlog.OriginOf(msg.Header) != bridgev1.Origin_ORIGIN_SWEEPER {
-			n--
+		if eventlog.OriginOf(msg.Header) == bridgev1.Origin_ORIGIN_SWEEPER {
+			times = append(times, msg.Time)
 		}
 	}
 }
 
-// revived waits until the sweeper has appended an event of the key.
-func (w *world) revived(k key.Key) {
+// swept is how many events of the key the sweeper has appended.
+func (w *world) swept(k key.Key) int {
 	w.Helper()
-	bustest.Eventually(w, k.ID+" is revived", func() bool { return w.swept(k) > 0 })
+	return len(w.sweeps(k))
+}
+
+// revived waits until the sweeper has appended an event of the key, and returns when the log took it.
+func (w *world) revived(k key.Key) time.Time {
+	w.Helper()
+	var times []time.Time
+	bustest.Eventually(w, k.ID+" is revived", func() bool {
+		times = w.sweeps(k)
+		return len(times) > 0
+	})
+	return times[0]
 }
