@@ -65,9 +65,6 @@ func TestWhatStandsNowhereIsRevivedWithinTheBoundAndWhatStandsSomewhereIsNot(t *
 func TestWhatTheDebouncersHaveNotTakenIsNotLost(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, impatient())
-	// Behind it nobody is configured, so nothing of it is ever taken.
-	foreign := key.Key{Source: "elsewhere", Kind: key.Contract, ID: "A"}
-	w.append(foreign)
 	w.append(contract("lost"))
 	w.take()
 	w.append(contract("backlog"))
@@ -78,9 +75,6 @@ func TestWhatTheDebouncersHaveNotTakenIsNotLost(t *testing.T) {
 	}
 	w.take()
 	w.revived(contract("backlog"))
-	if n := w.swept(foreign); n != 0 {
-		t.Errorf("%d events for a key of a source that is not configured", n)
-	}
 }
 
 // TestPlacesAreLookedAtInTheOrderOfTheFlow: a key that stands everywhere is found in the first place, and so on.
@@ -155,6 +149,26 @@ func TestNothingIsExemptForEver(t *testing.T) {
 	w.sweep()
 	if took := w.revived(contract("stuck")).Sub(w.accepted(p)); took < limits.Exempt {
 		t.Errorf("it was revived after %s, want at least %s", took, limits.Exempt)
+	}
+}
+
+// TestKeysOfSourcesThatAreNotConfiguredAreLeftAlone: it is the oldest, and beyond any exemption when "later" is revived.
+func TestKeysOfSourcesThatAreNotConfiguredAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	limits := impatient()
+	limits.Exempt = 400 * time.Millisecond
+	w := newWorld(t, limits)
+	foreign := key.Key{Source: "elsewhere", Kind: key.Contract, ID: "A"}
+	w.append(foreign)
+	w.sweep()
+	for _, id := range []string{"soon", "later"} {
+		p := w.append(contract(id))
+		w.send(bus.StageEnrich, contract(id), p)
+		w.take()
+		w.revived(contract(id))
+	}
+	if n := w.swept(foreign); n != 0 {
+		t.Errorf("%d events for a key of a source that is not configured", n)
 	}
 }
 
