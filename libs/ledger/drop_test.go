@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -29,7 +30,7 @@ func TestDropDecidesOnlyWhatIsOpenOrDead(t *testing.T) {
 			t.Parallel()
 			k := contract(fmt.Sprint("drop", i))
 			b.change(t, k.ID, func(s *bridgev1.Settlement) { proto.Merge(s, tc.before) })
-			if err := b.ledger.Drop(t.Context(), k, b.at(5), "a test contract"); err != nil {
+			if err := b.ledger.Drop(t.Context(), k, b.at(5), time.Now(), "a test contract"); err != nil {
 				t.Fatal(err)
 			}
 			entry, err := b.ledger.Get(t.Context(), k.String())

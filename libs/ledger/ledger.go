@@ -72,21 +72,18 @@ func (l *Ledger) Dead(ctx context.Context, k key.Key, p position.Position, at ti
 	return err
 }
 
-// Drop settles a key's positions up to p as dropped by an operator, for the reason given. Of what is covered already only
-// a dead letter is changed: an outcome of a delivery stays what it was. A request that is under way is left alone.
-func (l *Ledger) Drop(ctx context.Context, k key.Key, p position.Position, reason string) error {
+// Drop settles a key's positions up to p as dropped by an operator, for the reason given; at is the log's time of the event at
+// p, zero if unknown. Of what is covered already only a dead letter is changed: an outcome of a delivery stays what it was. A
+// request that is under way is left alone.
+func (l *Ledger) Drop(ctx context.Context, k key.Key, p position.Position, at time.Time, reason string) error {
 	_, err := l.Change(ctx, k.String(), func(s *bridgev1.Settlement) error {
-		upTo, at := p, time.Time{}
-		if Covers(s, p) {
-			if s.GetOutcome() != bridgev1.Outcome_OUTCOME_DEAD_LETTER {
-				return record.ErrUnchanged
-			}
-			upTo = position.FromProto(s.GetCovered())
-			if logged := s.GetCoveredLogTime(); logged != nil {
-				at = logged.AsTime()
-			}
+		if !Covers(s, p) {
+			Settle(s, p, at, bridgev1.Outcome_OUTCOME_DROPPED, reason)
+		} else if s.GetOutcome() == bridgev1.Outcome_OUTCOME_DEAD_LETTER {
+			s.Outcome, s.Reason, s.SettledAt = bridgev1.Outcome_OUTCOME_DROPPED, reason, timestamppb.Now()
+		} else {
+			return record.ErrUnchanged
 		}
-		Settle(s, upTo, at, bridgev1.Outcome_OUTCOME_DROPPED, reason)
 		// What Enneo has is not known to be what the ERP has.
 		s.ContentHash = ""
 		return nil

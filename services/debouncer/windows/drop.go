@@ -10,8 +10,6 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/key"
 	"github.com/enneo-ai/enneo-bridge/libs/ledger"
 	"github.com/enneo-ai/enneo-bridge/libs/position"
-	"github.com/enneo-ai/enneo-bridge/libs/record"
-	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
 	"github.com/enneo-ai/enneo-bridge/services/debouncer/internal/window"
 )
 
@@ -81,16 +79,11 @@ func (b Books) settle(ctx context.Context, k key.Key, p position.Position, reaso
 	if last.Position == p {
 		at = last.At
 	}
-	_, err = b.Ledger.Change(ctx, k.String(), func(s *bridgev1.Settlement) error {
-		if ledger.Covers(s, p) {
-			return record.ErrUnchanged
-		}
-		ledger.Settle(s, p, at, bridgev1.Outcome_OUTCOME_DROPPED, reason)
-		// What Enneo has is not known to be what the ERP has.
-		s.ContentHash = ""
-		return nil
-	})
-	if err != nil {
+	entry, err := b.Ledger.Get(ctx, k.String())
+	if err != nil || ledger.Covers(entry.Value, p) {
+		return err
+	}
+	if err := b.Ledger.Drop(ctx, k, p, at, reason); err != nil {
 		return fmt.Errorf("settle the events of %s: %w", k, err)
 	}
 	return nil

@@ -206,7 +206,7 @@ func drop(ctx context.Context, settled *ledger.Ledger, box *deadletter.Box, l de
 		if err != nil {
 			return err
 		}
-		if err := settled.Drop(ctx, k, position.FromProto(l.Value.GetPosition()), reason); err != nil {
+		if err := settled.Drop(ctx, k, position.FromProto(l.Value.GetPosition()), time.Time{}, reason); err != nil {
 			return err
 		}
 	}
