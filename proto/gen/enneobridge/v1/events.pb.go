@@ -36,7 +36,7 @@ const (
 	Origin_ORIGIN_CLOUDEVENT Origin = 2
 	// The scheduled comparison with the ERP.
 	Origin_ORIGIN_RECONCILER Origin = 3
-	// The sweeper, which revives what stayed open beyond its bound.
+	// The sweeper, which revives what stayed open beyond its bound, and dead letters whose cause has passed.
 	Origin_ORIGIN_SWEEPER Origin = 4
 	// A person, by console or CLI.
 	Origin_ORIGIN_OPERATOR Origin = 5
@@ -225,7 +225,9 @@ type Change struct {
 	// When enneo-bridge received it, by the receiver's clock; for people. The log's own time orders.
 	ReceivedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=received_at,json=receivedAt,proto3" json:"received_at,omitempty"`
 	// The key whose read caused this event (origin customer).
-	CausedBy      *Key `protobuf:"bytes,6,opt,name=caused_by,json=causedBy,proto3" json:"caused_by,omitempty"`
+	CausedBy *Key `protobuf:"bytes,6,opt,name=caused_by,json=causedBy,proto3" json:"caused_by,omitempty"`
+	// Customer only: its contracts are to be read as well, since the sender named no contract.
+	WithContracts bool `protobuf:"varint,7,opt,name=with_contracts,json=withContracts,proto3" json:"with_contracts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -300,6 +302,13 @@ func (x *Change) GetCausedBy() *Key {
 		return x.CausedBy
 	}
 	return nil
+}
+
+func (x *Change) GetWithContracts() bool {
+	if x != nil {
+		return x.WithContracts
+	}
+	return false
 }
 
 // Ticket is the data of ai.enneobridge.contract.due.v1 and ai.enneobridge.contract.ready.v1:
@@ -407,8 +416,15 @@ type DeadLetter struct {
 	// Stage ingest only: the body as received, for replay after the profile was mended. Personal data.
 	Body []byte `protobuf:"bytes,12,opt,name=body,proto3" json:"body,omitempty"`
 	// Stage ingest only: the body's media type.
-	ContentType   string `protobuf:"bytes,13,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
-	Source        string `protobuf:"bytes,14,opt,name=source,proto3" json:"source,omitempty"`
+	ContentType string `protobuf:"bytes,13,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	Source      string `protobuf:"bytes,14,opt,name=source,proto3" json:"source,omitempty"`
+	// The cause may pass by itself: the last failure was one of those that are tried again.
+	Passing bool `protobuf:"varint,15,opt,name=passing,proto3" json:"passing,omitempty"`
+	// Name and version of the profile that was in use; another one may know better.
+	Profile string `protobuf:"bytes,16,opt,name=profile,proto3" json:"profile,omitempty"`
+	// How often the key was replayed by itself since the last success, and when it is next; unset: not by itself.
+	Replays       uint32                 `protobuf:"varint,17,opt,name=replays,proto3" json:"replays,omitempty"`
+	ReplayAt      *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=replay_at,json=replayAt,proto3" json:"replay_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -541,6 +557,34 @@ func (x *DeadLetter) GetSource() string {
 	return ""
 }
 
+func (x *DeadLetter) GetPassing() bool {
+	if x != nil {
+		return x.Passing
+	}
+	return false
+}
+
+func (x *DeadLetter) GetProfile() string {
+	if x != nil {
+		return x.Profile
+	}
+	return ""
+}
+
+func (x *DeadLetter) GetReplays() uint32 {
+	if x != nil {
+		return x.Replays
+	}
+	return 0
+}
+
+func (x *DeadLetter) GetReplayAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReplayAt
+	}
+	return nil
+}
+
 var File_enneobridge_v1_events_proto protoreflect.FileDescriptor
 
 const file_enneobridge_v1_events_proto_rawDesc = "" +
@@ -552,7 +596,7 @@ const file_enneobridge_v1_events_proto_rawDesc = "" +
 	"\x02id\x18\x03 \x01(\tR\x02id\"<\n" +
 	"\bPosition\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x1a\n" +
-	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\x97\x02\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xbe\x02\n" +
 	"\x06Change\x12%\n" +
 	"\x03key\x18\x01 \x01(\v2\x13.enneobridge.v1.KeyR\x03key\x12.\n" +
 	"\x06origin\x18\x02 \x01(\x0e2\x16.enneobridge.v1.OriginR\x06origin\x12&\n" +
@@ -561,13 +605,14 @@ const file_enneobridge_v1_events_proto_rawDesc = "" +
 	"changeType\x12;\n" +
 	"\vreceived_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"receivedAt\x120\n" +
-	"\tcaused_by\x18\x06 \x01(\v2\x13.enneobridge.v1.KeyR\bcausedBy\"\xfe\x01\n" +
+	"\tcaused_by\x18\x06 \x01(\v2\x13.enneobridge.v1.KeyR\bcausedBy\x12%\n" +
+	"\x0ewith_contracts\x18\a \x01(\bR\rwithContracts\"\xfe\x01\n" +
 	"\x06Ticket\x12%\n" +
 	"\x03key\x18\x01 \x01(\v2\x13.enneobridge.v1.KeyR\x03key\x124\n" +
 	"\bposition\x18\x02 \x01(\v2\x18.enneobridge.v1.PositionR\bposition\x12\x1c\n" +
 	"\tcollapsed\x18\x03 \x01(\x04R\tcollapsed\x12@\n" +
 	"\x0efirst_event_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\ffirstEventAt\x127\n" +
-	"\tissued_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bissuedAt\"\xce\x03\n" +
+	"\tissued_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bissuedAt\"\xd5\x04\n" +
 	"\n" +
 	"DeadLetter\x12\x14\n" +
 	"\x05stage\x18\x01 \x01(\tR\x05stage\x12%\n" +
@@ -584,7 +629,11 @@ const file_enneobridge_v1_events_proto_rawDesc = "" +
 	"\x06answer\x18\v \x01(\tR\x06answer\x12\x12\n" +
 	"\x04body\x18\f \x01(\fR\x04body\x12!\n" +
 	"\fcontent_type\x18\r \x01(\tR\vcontentType\x12\x16\n" +
-	"\x06source\x18\x0e \x01(\tR\x06source*\xa0\x01\n" +
+	"\x06source\x18\x0e \x01(\tR\x06source\x12\x18\n" +
+	"\apassing\x18\x0f \x01(\bR\apassing\x12\x18\n" +
+	"\aprofile\x18\x10 \x01(\tR\aprofile\x12\x18\n" +
+	"\areplays\x18\x11 \x01(\rR\areplays\x127\n" +
+	"\treplay_at\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\breplayAt*\xa0\x01\n" +
 	"\x06Origin\x12\x16\n" +
 	"\x12ORIGIN_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eORIGIN_WEBHOOK\x10\x01\x12\x15\n" +
@@ -630,11 +679,12 @@ var file_enneobridge_v1_events_proto_depIdxs = []int32{
 	2,  // 9: enneobridge.v1.DeadLetter.position:type_name -> enneobridge.v1.Position
 	6,  // 10: enneobridge.v1.DeadLetter.first_at:type_name -> google.protobuf.Timestamp
 	6,  // 11: enneobridge.v1.DeadLetter.last_at:type_name -> google.protobuf.Timestamp
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	6,  // 12: enneobridge.v1.DeadLetter.replay_at:type_name -> google.protobuf.Timestamp
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_enneobridge_v1_events_proto_init() }

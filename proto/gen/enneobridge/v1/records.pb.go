@@ -719,6 +719,213 @@ func (x *SourceTotals) GetExpired() uint64 {
 	return 0
 }
 
+// Pause is a record "pause.source.<name>" or "pause.enneo" in BRIDGE: an operator has stopped the requests to that target.
+// There is no pause without the record, or with one whose since is unset.
+type Pause struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Since *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=since,proto3" json:"since,omitempty"`
+	// The pause ends by itself then; unset: when an operator ends it.
+	Until *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
+	// Why, in the operator's words.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pause) Reset() {
+	*x = Pause{}
+	mi := &file_enneobridge_v1_records_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pause) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pause) ProtoMessage() {}
+
+func (x *Pause) ProtoReflect() protoreflect.Message {
+	mi := &file_enneobridge_v1_records_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pause.ProtoReflect.Descriptor instead.
+func (*Pause) Descriptor() ([]byte, []int) {
+	return file_enneobridge_v1_records_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Pause) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Pause) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *Pause) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Brake is the record "brake.<source>" in BRIDGE: what was sent to Enneo lately, and whether it was too much.
+type Brake struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was sent in the last hour, by minute, oldest first.
+	Minutes []*BrakeMinute `protobuf:"bytes,1,rep,name=minutes,proto3" json:"minutes,omitempty"`
+	// Since when deletes, or writes, wait for an operator; unset: they do not.
+	DeletesStoppedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=deletes_stopped_at,json=deletesStoppedAt,proto3" json:"deletes_stopped_at,omitempty"`
+	WritesStoppedAt  *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=writes_stopped_at,json=writesStoppedAt,proto3" json:"writes_stopped_at,omitempty"`
+	// Until when an operator lets everything through.
+	ReleasedUntil *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=released_until,json=releasedUntil,proto3" json:"released_until,omitempty"`
+	// Why it was stopped or released, for people.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Brake) Reset() {
+	*x = Brake{}
+	mi := &file_enneobridge_v1_records_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Brake) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Brake) ProtoMessage() {}
+
+func (x *Brake) ProtoReflect() protoreflect.Message {
+	mi := &file_enneobridge_v1_records_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Brake.ProtoReflect.Descriptor instead.
+func (*Brake) Descriptor() ([]byte, []int) {
+	return file_enneobridge_v1_records_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Brake) GetMinutes() []*BrakeMinute {
+	if x != nil {
+		return x.Minutes
+	}
+	return nil
+}
+
+func (x *Brake) GetDeletesStoppedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeletesStoppedAt
+	}
+	return nil
+}
+
+func (x *Brake) GetWritesStoppedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.WritesStoppedAt
+	}
+	return nil
+}
+
+func (x *Brake) GetReleasedUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReleasedUntil
+	}
+	return nil
+}
+
+func (x *Brake) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// BrakeMinute counts the requests of one minute.
+type BrakeMinute struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unix time of its beginning, in minutes.
+	Minute        int64  `protobuf:"varint,1,opt,name=minute,proto3" json:"minute,omitempty"`
+	Deletes       uint32 `protobuf:"varint,2,opt,name=deletes,proto3" json:"deletes,omitempty"`
+	Writes        uint32 `protobuf:"varint,3,opt,name=writes,proto3" json:"writes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BrakeMinute) Reset() {
+	*x = BrakeMinute{}
+	mi := &file_enneobridge_v1_records_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BrakeMinute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BrakeMinute) ProtoMessage() {}
+
+func (x *BrakeMinute) ProtoReflect() protoreflect.Message {
+	mi := &file_enneobridge_v1_records_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BrakeMinute.ProtoReflect.Descriptor instead.
+func (*BrakeMinute) Descriptor() ([]byte, []int) {
+	return file_enneobridge_v1_records_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *BrakeMinute) GetMinute() int64 {
+	if x != nil {
+		return x.Minute
+	}
+	return 0
+}
+
+func (x *BrakeMinute) GetDeletes() uint32 {
+	if x != nil {
+		return x.Deletes
+	}
+	return 0
+}
+
+func (x *BrakeMinute) GetWrites() uint32 {
+	if x != nil {
+		return x.Writes
+	}
+	return 0
+}
+
 var File_enneobridge_v1_records_proto protoreflect.FileDescriptor
 
 const file_enneobridge_v1_records_proto_rawDesc = "" +
@@ -783,7 +990,21 @@ const file_enneobridge_v1_records_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\x1a:\n" +
 	"\fSettledEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01*\x93\x01\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\x83\x01\n" +
+	"\x05Pause\x120\n" +
+	"\x05since\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xab\x02\n" +
+	"\x05Brake\x125\n" +
+	"\aminutes\x18\x01 \x03(\v2\x1b.enneobridge.v1.BrakeMinuteR\aminutes\x12H\n" +
+	"\x12deletes_stopped_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x10deletesStoppedAt\x12F\n" +
+	"\x11writes_stopped_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x0fwritesStoppedAt\x12A\n" +
+	"\x0ereleased_until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\rreleasedUntil\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"W\n" +
+	"\vBrakeMinute\x12\x16\n" +
+	"\x06minute\x18\x01 \x01(\x03R\x06minute\x12\x18\n" +
+	"\adeletes\x18\x02 \x01(\rR\adeletes\x12\x16\n" +
+	"\x06writes\x18\x03 \x01(\rR\x06writes*\x93\x01\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11OUTCOME_DELIVERED\x10\x01\x12\x15\n" +
@@ -805,7 +1026,7 @@ func file_enneobridge_v1_records_proto_rawDescGZIP() []byte {
 }
 
 var file_enneobridge_v1_records_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_enneobridge_v1_records_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_enneobridge_v1_records_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_enneobridge_v1_records_proto_goTypes = []any{
 	(Outcome)(0),                  // 0: enneobridge.v1.Outcome
 	(*Settlement)(nil),            // 1: enneobridge.v1.Settlement
@@ -815,38 +1036,47 @@ var file_enneobridge_v1_records_proto_goTypes = []any{
 	(*Lease)(nil),                 // 5: enneobridge.v1.Lease
 	(*Watermark)(nil),             // 6: enneobridge.v1.Watermark
 	(*SourceTotals)(nil),          // 7: enneobridge.v1.SourceTotals
-	nil,                           // 8: enneobridge.v1.SourceTotals.AcceptedEntry
-	nil,                           // 9: enneobridge.v1.SourceTotals.SettledEntry
-	(*Position)(nil),              // 10: enneobridge.v1.Position
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
+	(*Pause)(nil),                 // 8: enneobridge.v1.Pause
+	(*Brake)(nil),                 // 9: enneobridge.v1.Brake
+	(*BrakeMinute)(nil),           // 10: enneobridge.v1.BrakeMinute
+	nil,                           // 11: enneobridge.v1.SourceTotals.AcceptedEntry
+	nil,                           // 12: enneobridge.v1.SourceTotals.SettledEntry
+	(*Position)(nil),              // 13: enneobridge.v1.Position
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
 }
 var file_enneobridge_v1_records_proto_depIdxs = []int32{
-	10, // 0: enneobridge.v1.Settlement.covered:type_name -> enneobridge.v1.Position
+	13, // 0: enneobridge.v1.Settlement.covered:type_name -> enneobridge.v1.Position
 	0,  // 1: enneobridge.v1.Settlement.outcome:type_name -> enneobridge.v1.Outcome
-	11, // 2: enneobridge.v1.Settlement.settled_at:type_name -> google.protobuf.Timestamp
+	14, // 2: enneobridge.v1.Settlement.settled_at:type_name -> google.protobuf.Timestamp
 	2,  // 3: enneobridge.v1.Settlement.intent:type_name -> enneobridge.v1.Intent
-	11, // 4: enneobridge.v1.Settlement.covered_log_time:type_name -> google.protobuf.Timestamp
-	10, // 5: enneobridge.v1.Intent.position:type_name -> enneobridge.v1.Position
-	12, // 6: enneobridge.v1.Intent.lease:type_name -> google.protobuf.Duration
-	12, // 7: enneobridge.v1.Intent.timeout:type_name -> google.protobuf.Duration
-	10, // 8: enneobridge.v1.Snapshot.covers:type_name -> enneobridge.v1.Position
-	11, // 9: enneobridge.v1.Snapshot.read_started_at:type_name -> google.protobuf.Timestamp
-	11, // 10: enneobridge.v1.Snapshot.read_finished_at:type_name -> google.protobuf.Timestamp
-	11, // 11: enneobridge.v1.Snapshot.gone_since:type_name -> google.protobuf.Timestamp
-	11, // 12: enneobridge.v1.Snapshot.covers_log_time:type_name -> google.protobuf.Timestamp
-	11, // 13: enneobridge.v1.LogEpoch.stream_created_at:type_name -> google.protobuf.Timestamp
-	11, // 14: enneobridge.v1.LogEpoch.began_at:type_name -> google.protobuf.Timestamp
-	12, // 15: enneobridge.v1.Lease.length:type_name -> google.protobuf.Duration
-	11, // 16: enneobridge.v1.Watermark.settled_created_at:type_name -> google.protobuf.Timestamp
+	14, // 4: enneobridge.v1.Settlement.covered_log_time:type_name -> google.protobuf.Timestamp
+	13, // 5: enneobridge.v1.Intent.position:type_name -> enneobridge.v1.Position
+	15, // 6: enneobridge.v1.Intent.lease:type_name -> google.protobuf.Duration
+	15, // 7: enneobridge.v1.Intent.timeout:type_name -> google.protobuf.Duration
+	13, // 8: enneobridge.v1.Snapshot.covers:type_name -> enneobridge.v1.Position
+	14, // 9: enneobridge.v1.Snapshot.read_started_at:type_name -> google.protobuf.Timestamp
+	14, // 10: enneobridge.v1.Snapshot.read_finished_at:type_name -> google.protobuf.Timestamp
+	14, // 11: enneobridge.v1.Snapshot.gone_since:type_name -> google.protobuf.Timestamp
+	14, // 12: enneobridge.v1.Snapshot.covers_log_time:type_name -> google.protobuf.Timestamp
+	14, // 13: enneobridge.v1.LogEpoch.stream_created_at:type_name -> google.protobuf.Timestamp
+	14, // 14: enneobridge.v1.LogEpoch.began_at:type_name -> google.protobuf.Timestamp
+	15, // 15: enneobridge.v1.Lease.length:type_name -> google.protobuf.Duration
+	14, // 16: enneobridge.v1.Watermark.settled_created_at:type_name -> google.protobuf.Timestamp
 	7,  // 17: enneobridge.v1.Watermark.totals:type_name -> enneobridge.v1.SourceTotals
-	8,  // 18: enneobridge.v1.SourceTotals.accepted:type_name -> enneobridge.v1.SourceTotals.AcceptedEntry
-	9,  // 19: enneobridge.v1.SourceTotals.settled:type_name -> enneobridge.v1.SourceTotals.SettledEntry
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	11, // 18: enneobridge.v1.SourceTotals.accepted:type_name -> enneobridge.v1.SourceTotals.AcceptedEntry
+	12, // 19: enneobridge.v1.SourceTotals.settled:type_name -> enneobridge.v1.SourceTotals.SettledEntry
+	14, // 20: enneobridge.v1.Pause.since:type_name -> google.protobuf.Timestamp
+	14, // 21: enneobridge.v1.Pause.until:type_name -> google.protobuf.Timestamp
+	10, // 22: enneobridge.v1.Brake.minutes:type_name -> enneobridge.v1.BrakeMinute
+	14, // 23: enneobridge.v1.Brake.deletes_stopped_at:type_name -> google.protobuf.Timestamp
+	14, // 24: enneobridge.v1.Brake.writes_stopped_at:type_name -> google.protobuf.Timestamp
+	14, // 25: enneobridge.v1.Brake.released_until:type_name -> google.protobuf.Timestamp
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_enneobridge_v1_records_proto_init() }
@@ -861,7 +1091,7 @@ func file_enneobridge_v1_records_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_enneobridge_v1_records_proto_rawDesc), len(file_enneobridge_v1_records_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   9,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
