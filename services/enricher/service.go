@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -21,6 +22,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/config"
 	"github.com/enneo-ai/enneo-bridge/libs/erp"
 	"github.com/enneo-ai/enneo-bridge/libs/gate"
+	"github.com/enneo-ai/enneo-bridge/libs/pause"
 	"github.com/enneo-ai/enneo-bridge/libs/pipeline"
 	"github.com/enneo-ai/enneo-bridge/libs/pressure"
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
@@ -66,9 +68,14 @@ func Run(ctx context.Context, env *app.Env) error {
 	if err != nil {
 		return err
 	}
+	gates, err := pauseGates(ctx, p.Bus, sources, env.Logger)
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range sources {
 		g := gate.New(gate.Options{})
+		paused := gates[s.Name]
 		e := &enricher{
 			bus: p.Bus, log: p.Log, snapshots: p.Snapshots, ledger: p.Ledger, dead: p.Dead,
 			reader: erp.New(s, erp.WithTracerProvider(env.Telemetry.TracerProvider)), gate: g, retries: retry.New(firstRetry, maxRetry),
@@ -81,8 +88,9 @@ func Run(ctx context.Context, env *app.Env) error {
 			Open: func(ctx context.Context) (jetstream.Consumer, error) {
 				return p.Bus.Consumer(ctx, bus.StageEnrich, s.Name)
 			},
-			Count: s.Concurrency, Gate: g, Handle: e.handle, Logger: env.Logger,
+			Count: s.Concurrency, Gate: bus.Gates(paused, g), Handle: e.handle, Logger: env.Logger,
 		}
+		group.Go(func() error { return paused.Follow(ctx) })
 		group.Go(func() error {
 			var err error
 			if e.turns, err = turn.New(p.Bus, s.Name, cfg.NATS.Topology.AckWait); err != nil {
@@ -97,4 +105,19 @@ func Run(ctx context.Context, env *app.Env) error {
 	}
 	group.Go(func() error { return p.Follow(ctx) })
 	return group.Wait()
+}
+
+// pauseGates are the gates that an operator shuts, by source.
+func pauseGates(ctx context.Context, b *bus.Bus, sources []*source.Source, logger *slog.Logger) (map[string]*pause.Gate, error) {
+	pauses, err := pause.Open(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	gates := map[string]*pause.Gate{}
+	for _, s := range sources {
+		if gates[s.Name], err = pauses.Gate(ctx, pause.Source(s.Name), logger); err != nil {
+			return nil, err
+		}
+	}
+	return gates, nil
 }

@@ -1,0 +1,28 @@
+package bus
+
+import "context"
+
+// Gates is the gate behind all of these: a message may be pulled when each lets it through, in the order given. One that
+// takes its time, such as a probe of a target, belongs last.
+func Gates(gates ...Gate) Gate { return gatesInRow(gates) }
+
+type gatesInRow []Gate
+
+// Enter implements Gate.
+func (g gatesInRow) Enter(ctx context.Context) (leave func(), err error) {
+	leaves := make([]func(), 0, len(g))
+	leave = func() {
+		for _, one := range leaves {
+			one()
+		}
+	}
+	for _, one := range g {
+		left, err := one.Enter(ctx)
+		if err != nil {
+			leave()
+			return nil, err //nolint:wrapcheck // Nothing is to be said that the gate has not.
+		}
+		leaves = append(leaves, left)
+	}
+	return leave, nil
+}
