@@ -70,6 +70,8 @@ type Change struct {
 	ChangeType string
 	ReceivedAt time.Time
 	CausedBy   *key.Key
+	// WithContracts, for a customer: its contracts are to be read as well, since the sender named none.
+	WithContracts bool
 }
 
 // hashParts names a list of texts.
@@ -101,6 +103,7 @@ func NewEvent(ctx context.Context, propagator propagation.TextMapPropagator, c C
 		SenderEventId: c.SenderID,
 		ChangeType:    c.ChangeType,
 		ReceivedAt:    timestamppb.New(c.ReceivedAt),
+		WithContracts: c.WithContracts,
 	}
 	if by := c.CausedBy; by != nil {
 		data.CausedBy = &bridgev1.Key{Source: by.Source, Kind: string(by.Kind), Id: by.ID}

@@ -182,7 +182,7 @@ func (e *enricher) enrich(ctx context.Context, k key.Key, t ticket.Ticket, mine 
 		return err
 	}
 	// Before the snapshot is stored: once it is, a repetition of this ticket finds the read done and would not come here.
-	if err := e.tellCustomers(ctx, k, st, mapped); err != nil {
+	if err := errors.Join(e.tellCustomers(ctx, k, st, mapped), e.tellContracts(ctx, k, st, mapped)); err != nil {
 		return err
 	}
 	failpoint.Hit("enricher.customers.told")

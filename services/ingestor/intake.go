@@ -210,6 +210,8 @@ func changesOf(src *source.Source, found profile.Identified, origin bridgev1.Ori
 			changes = append(changes, eventlog.Change{
 				Key:    key.Key{Source: src.Name, Kind: kind, ID: id},
 				Origin: origin, SenderID: senderID, ChangeType: found.ChangeType, ReceivedAt: now,
+				// Of a customer alone nobody but the ERP knows which contracts it is about.
+				WithContracts: kind == key.Customer && len(found.ContractIDs) == 0,
 			})
 		}
 	}
