@@ -72,6 +72,26 @@ func (l *Ledger) Dead(ctx context.Context, k key.Key, p position.Position, at ti
 	return err
 }
 
+// Forget makes the key's next delivery go to Enneo even if nothing has changed: what Enneo has is no longer taken as known.
+// A request that is under way counts as one of before. It returns false if nothing of the key was settled yet.
+func (l *Ledger) Forget(ctx context.Context, k key.Key) (bool, error) {
+	entry, err := l.Change(ctx, k.String(), func(s *bridgev1.Settlement) error {
+		if s.GetIntent() == nil && s.GetContentHash() == "" {
+			return record.ErrUnchanged
+		}
+		// Whoever is sending notes what it has sent unless a further delivery is owed.
+		s.ContentHash, s.Redeliver = "", s.GetRedeliver() || s.GetIntent() != nil
+		return nil
+	})
+	return entry.Revision != 0, err
+}
+
+// The reasons of what was settled without a request because nothing is sent in a dry run, by what would have been sent.
+const (
+	DryRunPut    = "dry run: put"
+	DryRunDelete = "dry run: delete"
+)
+
 // Drop settles a key's positions up to p as dropped by an operator, for the reason given; at is the log's time of the event at
 // p, zero if unknown. Of what is covered already only a dead letter is changed: an outcome of a delivery stays what it was. A
 // request that is under way is left alone.

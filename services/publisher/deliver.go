@@ -16,6 +16,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/ce"
 	"github.com/enneo-ai/enneo-bridge/libs/deadletter"
 	"github.com/enneo-ai/enneo-bridge/libs/enneo"
+	"github.com/enneo-ai/enneo-bridge/libs/eventlog"
 	"github.com/enneo-ai/enneo-bridge/libs/fault"
 	"github.com/enneo-ai/enneo-bridge/libs/key"
 	"github.com/enneo-ai/enneo-bridge/libs/ledger"
@@ -26,21 +27,19 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
 	"github.com/enneo-ai/enneo-bridge/libs/ticket"
 	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
+	"github.com/enneo-ai/enneo-bridge/services/publisher/internal/mind"
 )
 
 // Target is what the publisher sends to.
 type Target interface {
-	Put(ctx context.Context, kind key.Kind, id, body string) error
-	Delete(ctx context.Context, kind key.Kind, id string) error
+	Deliver(ctx context.Context, d mind.Delivery) error
 	// Timeout is how long one request may take.
 	Timeout() time.Duration
+	// Version is part of the content hash: a change of what is sent for the same snapshot counts as a change of the content.
+	Version() string
 }
 
 type snapshot = record.Entry[bridgev1.Snapshot, *bridgev1.Snapshot]
-
-// modeVersion is part of the content hash: a change of what this version sends for the same snapshot must count as a
-// change of the content.
-const modeVersion = "import/1"
 
 // A key for which somebody else is sending is looked at again soon, since requests are short; the longer it takes, the
 // less often.
@@ -54,6 +53,7 @@ type deliverer struct {
 	bus        *bus.Bus
 	snapshots  *pipeline.Snapshots
 	ledger     *ledger.Ledger
+	log        *eventlog.Log
 	dead       *deadletter.Box
 	witness    *witness // shared by the sources, as Enneo is
 	target     Target
@@ -65,6 +65,10 @@ type deliverer struct {
 	enneoID    func(id string) string
 	logger     *slog.Logger
 	metrics    *metrics
+	// order is which of a contract and its customer Enneo gets first.
+	order order
+	// rehearsal: nothing is sent.
+	rehearsal bool
 	// margin is how much longer a lease is than a request may take: room for storing intent and outcome.
 	margin time.Duration
 }
@@ -124,6 +128,9 @@ func (d *deliverer) handle(ctx context.Context, msg jetstream.Msg) bus.Verdict {
 	if shut, ok := errors.AsType[errShut](err); ok {
 		return bus.Again(min(shut.left, maxBusyPause))
 	}
+	if early, ok := errors.AsType[errEarly](err); ok {
+		return bus.Again(early.pause)
+	}
 	f := fault.Of(err)
 	wait, attempts := d.retries.Failed(k, f.RetryAfter)
 	d.metrics.retried(ctx, f.Reason)
@@ -163,7 +170,7 @@ func (d *deliverer) deliver(ctx context.Context, k key.Key, t ticket.Ticket) err
 
 // turn does one step for a key with something to deliver; the key has to be looked at again afterwards.
 func (d *deliverer) turn(ctx context.Context, k key.Key, snap snapshot, entry ledger.Entry) error {
-	content := contentOf(snap.Value)
+	content := d.contentOf(snap.Value)
 	if entry.Value.GetIntent() != nil {
 		busy, err := d.leaseLeft(ctx, entry)
 		if err != nil {
@@ -176,6 +183,12 @@ func (d *deliverer) turn(ctx context.Context, k key.Key, snap snapshot, entry le
 		d.metrics.takenOver(ctx)
 	} else if !entry.Value.GetRedeliver() && entry.Value.GetContentHash() == content {
 		return d.settleUnchanged(ctx, k, snap, entry)
+	}
+	if d.rehearsal {
+		return d.rehearse(ctx, k, snap, entry)
+	}
+	if err := d.inOrder(ctx, k, snap, entry); err != nil {
+		return err
 	}
 	return d.send(ctx, k, snap, entry, content)
 }
@@ -192,11 +205,11 @@ func (d *deliverer) leaseLeft(ctx context.Context, entry ledger.Entry) (errBusy,
 }
 
 // contentOf names what Enneo has once the snapshot has been delivered.
-func contentOf(s *bridgev1.Snapshot) string {
+func (d *deliverer) contentOf(s *bridgev1.Snapshot) string {
 	if s.GetGone() {
-		return enneo.ContentHash(modeVersion, "gone")
+		return enneo.ContentHash(d.target.Version(), "gone")
 	}
-	return enneo.ContentHash(modeVersion, s.GetProfile(), s.GetBody())
+	return enneo.ContentHash(d.target.Version(), s.GetProfile(), s.GetBody())
 }
 
 // settleUnchanged settles a snapshot that Enneo is known to have already, without a request.

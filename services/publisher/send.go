@@ -17,6 +17,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/position"
 	"github.com/enneo-ai/enneo-bridge/libs/record"
 	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
+	"github.com/enneo-ai/enneo-bridge/services/publisher/internal/mind"
 )
 
 // attempt is one request for a key, and the turn in which it is sent.
@@ -77,11 +78,13 @@ func (d *deliverer) send(ctx context.Context, k key.Key, snap snapshot, entry le
 }
 
 func (d *deliverer) request(ctx context.Context, k key.Key, s *bridgev1.Snapshot) error {
-	id := d.enneoID(k.ID)
-	if s.GetGone() {
-		return d.target.Delete(ctx, k.Kind, id)
+	customer := ""
+	if id := s.GetCustomerId(); id != "" {
+		customer = d.enneoID(id)
 	}
-	return d.target.Put(ctx, k.Kind, id, s.GetBody())
+	return d.target.Deliver(ctx, mind.Delivery{
+		Kind: k.Kind, ID: d.enneoID(k.ID), CustomerID: customer, Body: s.GetBody(), Gone: s.GetGone(),
+	})
 }
 
 // believed is the fault of a request that began then, as it counts: a refusal of the key is for good only if others are taken meanwhile.

@@ -14,15 +14,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/enneo-ai/enneo-bridge/libs/app"
 	"github.com/enneo-ai/enneo-bridge/libs/bus"
 	"github.com/enneo-ai/enneo-bridge/libs/config"
 	"github.com/enneo-ai/enneo-bridge/libs/gate"
+	"github.com/enneo-ai/enneo-bridge/libs/pause"
 	"github.com/enneo-ai/enneo-bridge/libs/pipeline"
 	"github.com/enneo-ai/enneo-bridge/libs/pressure"
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
@@ -32,9 +35,12 @@ import (
 
 // Config is the configuration of the publisher.
 type Config struct {
-	Mode        string `env:"ENNEO_MODE, default=import" desc:"How Enneo learns of a change: import (create, update and delete contracts and customers)"`
-	Disjoint    bool   `env:"ENNEO_IDS_DISJOINT, default=false" desc:"Your word that the ids of several sources never coincide in Enneo"`
-	Concurrency int    `env:"ENNEO_CONCURRENCY, default=8" desc:"Requests to Enneo at the same time, per source and process"`
+	Mode        mind.Mode     `env:"ENNEO_MODE, default=import" desc:"How Enneo learns of a change: import (create, update and delete contracts and customers), refresh (drop what it has cached of them) or webhook (tell its webhook target once per burst)"`
+	DryRun      bool          `env:"ENNEO_DRY_RUN, default=false" desc:"Do everything but the requests to Enneo, for a first rollout; bridge dry-run shows what would have been sent, bridge resync sends it afterwards"`
+	Order       sequence      `env:"ENNEO_ORDER, default=contract-first" desc:"Mode import: which is created first in Enneo, contract-first, customer-first or any. Not public; contract-first is an assumption of ours, since a customer has to name a contract and a contract needs nothing of its customer"`
+	OrderWait   time.Duration `env:"ENNEO_ORDER_WAIT, default=30s" desc:"How long after its read one waits for the other at most; it is sent anyway then"`
+	Disjoint    bool          `env:"ENNEO_IDS_DISJOINT, default=false" desc:"Your word that the ids of several sources never coincide in Enneo"`
+	Concurrency int           `env:"ENNEO_CONCURRENCY, default=8" desc:"Requests to Enneo at the same time, per source and process"`
 	// LeaseMargin is how much longer a lease is than a request may take.
 	LeaseMargin time.Duration `env:"ENNEO_LEASE_MARGIN, default=5s" desc:"How much longer a process may hold a key's turn than a request may take: room for storing what it is about to do and how that ended. Whoever takes over from a process that died waits that much longer"`
 	Enneo       mind.Config
@@ -45,8 +51,17 @@ type Config struct {
 // Validate checks the mode and the figures.
 func (c *Config) Validate() error {
 	var errs []error
-	if c.Mode != "import" {
-		errs = append(errs, fmt.Errorf("ENNEO_MODE: %q is not supported; set import", c.Mode))
+	if !slices.Contains(mind.Modes(), c.Mode) {
+		errs = append(errs, fmt.Errorf("ENNEO_MODE: %q is no mode; set import, refresh or webhook", c.Mode))
+	}
+	if !slices.Contains(sequences(), c.Order) {
+		errs = append(errs, fmt.Errorf("ENNEO_ORDER: %q is no order; set contract-first, customer-first or any", c.Order))
+	}
+	if c.OrderWait < 0 || c.OrderWait > time.Hour {
+		errs = append(errs, fmt.Errorf("ENNEO_ORDER_WAIT: %s is not between 0 and 1h", c.OrderWait))
+	}
+	if c.Mode != mind.Webhook && (c.Enneo.WebhookPath != "" || c.Enneo.WebhookContractBody != "" || c.Enneo.WebhookCustomerBody != "") {
+		errs = append(errs, fmt.Errorf("ENNEO_WEBHOOK_PATH, _CONTRACT_BODY or _CUSTOMER_BODY: set, but without effect in mode %s; set ENNEO_MODE=webhook, or remove them", c.Mode))
 	}
 	if c.Concurrency < 1 || c.Concurrency > 1000 {
 		errs = append(errs, fmt.Errorf("ENNEO_CONCURRENCY: %d is not between 1 and 1000", c.Concurrency))
@@ -68,8 +83,13 @@ func Run(ctx context.Context, env *app.Env) error {
 	var cfg Config
 	err := config.Load(ctx, env.Lookuper, &cfg)
 	sources, sourcesErr := cfg.Windows.Sources(ctx, env, source.Need{})
-	if err := errors.Join(err, sourcesErr, source.CheckDisjoint(sources, cfg.Disjoint)); err != nil {
+	tracer := env.Telemetry.Tracer("publisher")
+	targets, targetsErr := targetsOf(&cfg, sources, tracer)
+	if err := errors.Join(err, sourcesErr, source.CheckDisjoint(sources, cfg.Disjoint), targetsErr); err != nil {
 		return err
+	}
+	if cfg.DryRun {
+		env.Logger.WarnContext(ctx, "dry run: nothing is sent to enneo; see bridge dry-run for what would be", "mode", cfg.Mode)
 	}
 	p, err := pipeline.OpenReady(ctx, env, "publisher", &cfg.NATS, sources)
 	if err != nil {
@@ -83,28 +103,59 @@ func Run(ctx context.Context, env *app.Env) error {
 	// One gate for all sources, and one pace: they share the target.
 	g := gate.New(gate.Options{})
 	seen := &witness{}
-	tracer := env.Telemetry.Tracer("publisher")
-	target := mind.New(&cfg.Enneo, tracer)
-	pace := pressure.NewPace(target.Timeout())
+	pace := pressure.NewPace(cfg.Enneo.Timeout)
+	pauses, err := pause.Open(ctx, p.Bus)
+	if err != nil {
+		return err
+	}
+	paused, err := pauses.Gate(ctx, pause.Enneo, env.Logger)
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range sources {
 		d := &deliverer{
-			bus: p.Bus, snapshots: p.Snapshots, ledger: p.Ledger, dead: p.Dead, target: target, gate: g, witness: seen, pace: pace,
+			bus: p.Bus, snapshots: p.Snapshots, ledger: p.Ledger, dead: p.Dead, target: targets[s.Name], gate: g, witness: seen, pace: pace,
 			retries: retry.New(firstRetry, maxRetry), propagator: env.Telemetry.Propagator,
 			tracer: tracer, enneoID: s.EnneoIDFor,
+			log: p.Log, order: cfg.order(), rehearsal: cfg.DryRun,
 			logger: env.Logger, metrics: metrics, margin: cfg.LeaseMargin,
 		}
 		workers := &bus.Workers{
 			Open: func(ctx context.Context) (jetstream.Consumer, error) {
 				return p.Bus.Consumer(ctx, bus.StagePublish, s.Name)
 			},
-			Count: cfg.Concurrency, Gate: g, Handle: d.handle, Logger: env.Logger,
+			Count: cfg.Concurrency, Gate: bus.Gates(paused, g), Handle: d.handle, Logger: env.Logger,
 		}
 		group.Go(func() error { return workers.Run(ctx) })
 		group.Go(func() error {
 			return pressure.Tell(ctx, p.Bus, bus.StagePublish, s.Name, pace.Or(g.Pressed), env.Logger)
 		})
 	}
+	group.Go(func() error { return paused.Follow(ctx) })
 	group.Go(func() error { return p.Follow(ctx) })
 	return group.Wait()
+}
+
+// order is the order in which Enneo gets a contract and its customer. Only an import creates anything.
+func (c *Config) order() order {
+	if c.Mode != mind.Import {
+		return order{sequence: anyOrder}
+	}
+	return order{sequence: c.Order, wait: c.OrderWait}
+}
+
+// targetsOf makes the target of each source's deliveries; they share one client, as they share Enneo.
+func targetsOf(cfg *Config, sources []*source.Source, tracer trace.Tracer) (map[string]*mind.Target, error) {
+	client := mind.New(&cfg.Enneo, tracer)
+	targets := map[string]*mind.Target{}
+	var errs []error
+	for _, s := range sources {
+		target, err := client.Target(cfg.Mode, s.Profile.Name())
+		if err != nil {
+			errs = append(errs, fmt.Errorf("source %s: %w", s.Name, err))
+		}
+		targets[s.Name] = target
+	}
+	return targets, errors.Join(errs...)
 }

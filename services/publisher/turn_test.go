@@ -15,6 +15,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/position"
 	"github.com/enneo-ai/enneo-bridge/libs/simclient"
 	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
+	"github.com/enneo-ai/enneo-bridge/services/publisher/internal/mind"
 )
 
 // paused is the target of a process that is stopped around its first request, as by SIGSTOP.
@@ -27,16 +28,16 @@ type paused struct {
 	stopped, resume chan struct{}
 }
 
-func (p *paused) Put(ctx context.Context, kind key.Kind, id, body string) (err error) {
+func (p *paused) Deliver(ctx context.Context, d mind.Delivery) (err error) {
 	if !p.before {
-		err = p.Target.Put(ctx, kind, id, body)
+		err = p.Target.Deliver(ctx, d)
 	}
 	p.once.Do(func() {
 		close(p.stopped)
 		<-p.resume
 	})
 	if p.before {
-		err = p.Target.Put(ctx, kind, id, body)
+		err = p.Target.Deliver(ctx, d)
 	}
 	return err
 }

@@ -85,11 +85,20 @@ func (w *world) must(err error) {
 }
 
 // target is a client of the simulated Enneo.
-func (w *world) target(timeout time.Duration) *mind.Client {
-	return mind.New(&mind.Config{
+func (w *world) target(timeout time.Duration) Target {
+	return w.targetIn(mind.Import, timeout)
+}
+
+// targetIn is the simulated Enneo in a mode.
+func (w *world) targetIn(mode mind.Mode, timeout time.Duration) Target {
+	w.t.Helper()
+	t, err := mind.New(&mind.Config{
 		BaseURL: w.sim.URL(simclient.Enneo) + "/api/mind", Token: simulator.DefaultOptions().EnneoToken,
-		ContractPath: "/contract/{id}", CustomerPath: "/customer/{id}", PutMethod: "PUT", Timeout: timeout,
-	}, tracenoop.NewTracerProvider().Tracer(""))
+		ContractPath: "/contract/{id}", CustomerPath: "/customer/{id}", PutMethod: "PUT", DeleteMethod: "DELETE", Timeout: timeout,
+		RefreshPath: "/customer/invalidateCache",
+	}, tracenoop.NewTracerProvider().Tracer("")).Target(mode, "powercloud")
+	w.must(err)
+	return t
 }
 
 // replica starts a deliverer with a connection and workers of its own, as another process would; change may be nil.
@@ -107,7 +116,7 @@ func (w *world) replicaWith(count int, change func(*deliverer)) *deliverer {
 	w.must(errors.Join(ledgerErr, snapshotsErr, metricsErr))
 	g := gate.New(gate.Options{First: 20 * time.Millisecond, Max: 100 * time.Millisecond})
 	d := &deliverer{
-		bus: b, snapshots: snapshots, ledger: settled, dead: deadletter.Open(b), target: w.target(testTimeout), gate: g, witness: &witness{},
+		bus: b, log: w.log, order: order{sequence: anyOrder}, snapshots: snapshots, ledger: settled, dead: deadletter.Open(b), target: w.target(testTimeout), gate: g, witness: &witness{},
 		pace:    pressure.NewPace(testTimeout),
 		retries: retry.New(10*time.Millisecond, 50*time.Millisecond), propagator: propagation.TraceContext{},
 		tracer: tracenoop.NewTracerProvider().Tracer(""), enneoID: func(id string) string { return id },

@@ -1,8 +1,9 @@
-// Package mind is the client of Enneo's API ("Mind") for the import of contracts and customers.
+// Package mind is the client of Enneo's API ("Mind") for bringing it changes of contracts and customers, in one of three modes.
 //
 // Documented by Enneo: the base URL https://<instance>.enneo.ai/api/mind, the header "Authorization: Bearer <JWT>", that
 // contracts and customers are created, updated and deleted by API calls, and their data structures. Not public: the paths
-// and verbs of these calls. Ours are defaults and configurable.
+// and verbs of these calls, and what the webhook targets expect. Ours are defaults and configurable. Documented are the form
+// POST /customer/invalidateCache and the paths of the webhook targets.
 //
 // # Concurrency
 //
@@ -30,42 +31,9 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/enneo-ai/enneo-bridge/libs/config"
 	"github.com/enneo-ai/enneo-bridge/libs/fault"
 	"github.com/enneo-ai/enneo-bridge/libs/key"
 )
-
-// Config is how to reach Enneo.
-type Config struct {
-	BaseURL      string        `env:"ENNEO_BASE_URL, required" desc:"Base URL of Enneo's API, up to and with /api/mind"`
-	Token        config.Secret `env:"ENNEO_TOKEN, required" desc:"JWT for Enneo's API, sent as Authorization: Bearer"`
-	ContractPath string        `env:"ENNEO_CONTRACT_PATH, default=/contract/{id}" desc:"Path of a contract below the base URL; not public, so this is a default of ours"`
-	CustomerPath string        `env:"ENNEO_CUSTOMER_PATH, default=/customer/{id}" desc:"Path of a customer below the base URL; not public, so this is a default of ours"`
-	PutMethod    string        `env:"ENNEO_PUT_METHOD, default=PUT" desc:"HTTP method that creates or updates; not public, so this is a default of ours"`
-	Timeout      time.Duration `env:"ENNEO_TIMEOUT, default=15s" desc:"How long one request to Enneo may take"`
-}
-
-// Validate checks what the single fields cannot.
-func (c *Config) Validate() error {
-	var errs []error
-	base, err := url.Parse(c.BaseURL)
-	if err != nil || (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" {
-		errs = append(errs, errors.New("ENNEO_BASE_URL: must be like https://<instance>.enneo.ai/api/mind"))
-	}
-	for name, path := range map[string]string{"ENNEO_CONTRACT_PATH": c.ContractPath, "ENNEO_CUSTOMER_PATH": c.CustomerPath} {
-		// In a query an id would need another escaping than in a path.
-		if !strings.HasPrefix(path, "/") || !strings.Contains(path, "{id}") || strings.ContainsAny(path, "?#") {
-			errs = append(errs, fmt.Errorf("%s: %q must begin with /, contain {id} and have no query or fragment", name, path))
-		}
-	}
-	if c.PutMethod != http.MethodPut && c.PutMethod != http.MethodPost && c.PutMethod != http.MethodPatch {
-		errs = append(errs, fmt.Errorf("ENNEO_PUT_METHOD: %q is not PUT, POST or PATCH", c.PutMethod))
-	}
-	if c.Timeout < 100*time.Millisecond || c.Timeout > 10*time.Minute {
-		errs = append(errs, fmt.Errorf("ENNEO_TIMEOUT: %s is not between 100ms and 10m", c.Timeout))
-	}
-	return errors.Join(errs...)
-}
 
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 1 << 20
@@ -73,6 +41,7 @@ const maxAnswer = 1 << 20
 // Client sends to Enneo.
 type Client struct {
 	cfg    *Config
+	token  *token
 	http   *http.Client
 	tracer trace.Tracer
 }
@@ -84,46 +53,43 @@ const maxIdle = 64
 func New(cfg *Config, tracer trace.Tracer) *Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert,errcheck // It is one, by its documentation.
 	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = maxIdle, maxIdle
-	return &Client{cfg: cfg, tracer: tracer, http: &http.Client{
+	return &Client{cfg: cfg, token: newToken(cfg), tracer: tracer, http: &http.Client{
 		Transport: transport,
 		// An API does not redirect a write; following one could repeat it elsewhere, with our token.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
-// Timeout is how long one request may take.
-func (c *Client) Timeout() time.Duration { return c.cfg.Timeout }
-
 // Put creates or updates the contract or customer with Enneo's id. body is Enneo's structure as JSON text.
 func (c *Client) Put(ctx context.Context, kind key.Kind, id, body string) error {
-	return c.send(ctx, c.cfg.PutMethod, kind, id, body)
+	path, err := c.path(kind, id)
+	if err != nil {
+		return err
+	}
+	return c.send(ctx, request{operation: "put", method: c.cfg.PutMethod, path: path, kind: kind, mediaType: jsonType, body: body})
 }
 
 // Delete deletes it. One that Enneo does not have is deleted already.
 func (c *Client) Delete(ctx context.Context, kind key.Kind, id string) error {
-	err := c.send(ctx, http.MethodDelete, kind, id, "")
+	path, err := c.path(kind, id)
+	if err != nil {
+		return err
+	}
+	err = c.send(ctx, request{operation: opDelete, method: c.cfg.DeleteMethod, path: path, kind: kind})
 	if f := fault.Of(err); f != nil && f.Status == http.StatusNotFound && f.Reason == reasonNotFound {
 		return nil
 	}
 	return err
 }
 
-const reasonNotFound = "not_found"
+const (
+	reasonNotFound = "not_found"
+	opDelete       = "delete"
+	jsonType       = "application/json"
+)
 
-func (c *Client) send(ctx context.Context, method string, kind key.Kind, id, body string) error {
-	ctx, span := c.tracer.Start(ctx, "enneo "+method, trace.WithSpanKind(trace.SpanKindClient),
-		trace.WithAttributes(attribute.String("http.request.method", method), attribute.String("kind", string(kind))))
-	defer span.End()
-	err := c.exchange(ctx, method, kind, id, body)
-	if err != nil {
-		span.SetStatus(codes.Error, fault.Of(err).Reason)
-	}
-	return err
-}
-
-func (c *Client) exchange(ctx context.Context, method string, kind key.Kind, id, body string) error {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
+// path is where Enneo has a contract or customer.
+func (c *Client) path(kind key.Kind, id string) (string, error) {
 	path := c.cfg.ContractPath
 	if kind == key.Customer {
 		path = c.cfg.CustomerPath
@@ -131,20 +97,47 @@ func (c *Client) exchange(ctx context.Context, method string, kind key.Kind, id,
 	path = strings.ReplaceAll(path, "{id}", url.PathEscape(id))
 	// A server would walk up on these even if they were escaped, and change something else.
 	if segments := strings.Split(path, "/"); slices.Contains(segments, ".") || slices.Contains(segments, "..") {
-		return unsendable(errors.New("the ids . and .. cannot stand in a path"))
+		return "", unsendable(errors.New("the ids . and .. cannot stand in a path"))
 	}
+	return path, nil
+}
+
+// request is one that is about a contract or customer.
+type request struct {
+	operation, method, path string
+	kind                    key.Kind
+	mediaType, body         string
+}
+
+func (c *Client) send(ctx context.Context, r request) error {
+	ctx, span := c.tracer.Start(ctx, "enneo "+r.operation, trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithAttributes(attribute.String("http.request.method", r.method), attribute.String("kind", string(r.kind))))
+	defer span.End()
+	err := c.exchange(ctx, r)
+	if f := fault.Of(err); f != nil {
+		span.SetStatus(codes.Error, f.Reason)
+		if f.Status == http.StatusUnauthorized {
+			c.token.refused()
+		}
+	}
+	return err
+}
+
+func (c *Client) exchange(ctx context.Context, r request) error {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
 	var payload io.Reader
-	if body != "" {
-		payload = strings.NewReader(body)
+	if r.body != "" {
+		payload = strings.NewReader(r.body)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.cfg.BaseURL, "/")+path, payload)
+	req, err := http.NewRequestWithContext(ctx, r.method, strings.TrimSuffix(c.cfg.BaseURL, "/")+r.path, payload)
 	if err != nil {
 		return unsendable(errors.New("the id makes no valid URL"))
 	}
-	req.Header.Set("Authorization", "Bearer "+c.cfg.Token.Reveal())
-	req.Header.Set("Accept", "application/json")
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+c.token.get(time.Now()))
+	req.Header.Set("Accept", jsonType)
+	if r.body != "" {
+		req.Header.Set("Content-Type", r.mediaType)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -157,7 +150,7 @@ func (c *Client) exchange(ctx context.Context, method string, kind key.Kind, id,
 		f.Status, f.Unknown = resp.StatusCode, true
 		return f
 	}
-	return judge(resp, answer)
+	return judge(resp, r.operation == opDelete, answer)
 }
 
 // unsendable is the fault of a request that cannot be built for this key.
@@ -187,7 +180,7 @@ func plainError(err error) error {
 
 // judge classifies an answer. What concerns only this key is permanent: Enneo has understood the request and refuses it.
 // Everything else concerns Enneo as a whole, or our access to it; it passes or somebody mends it, and nothing is lost meanwhile.
-func judge(resp *http.Response, answer []byte) error {
+func judge(resp *http.Response, deleting bool, answer []byte) error {
 	f := &fault.Fault{Status: resp.StatusCode, Scope: fault.Target, Reason: "unavailable", RetryAfter: fault.ParseRetryAfter(resp.Header.Get("Retry-After"), time.Now())}
 	switch code := resp.StatusCode; {
 	case code >= 200 && code < 300 && isPage(resp.Header, answer):
@@ -203,7 +196,7 @@ func judge(resp *http.Response, answer []byte) error {
 		// Somebody in between gave up; Enneo may still be working on it.
 		f.Unknown = true
 	case code == http.StatusLocked, code == http.StatusTooEarly:
-	case code == http.StatusNotFound && resp.Request.Method == http.MethodDelete && isJSONObject(answer):
+	case code == http.StatusNotFound && deleting && isJSONObject(answer):
 		f.Scope, f.Reason = fault.Key, reasonNotFound
 	case code == http.StatusNotFound, code == http.StatusMethodNotAllowed, code >= 300 && code < 400:
 		// Creating something cannot fail because it is not there: the route is wrong, for every key.

@@ -29,7 +29,7 @@ const (
 func testConfig(base string) *Config {
 	return &Config{
 		BaseURL: base, Token: config.Secret(testToken), ContractPath: "/contract/{id}", CustomerPath: "/customer/{id}",
-		PutMethod: http.MethodPut, Timeout: 10 * time.Second,
+		PutMethod: http.MethodPut, DeleteMethod: http.MethodDelete, RefreshPath: "/customer/invalidateCache", Timeout: 10 * time.Second,
 	}
 }
 
@@ -361,7 +361,7 @@ func FuzzJudge(f *testing.F) {
 			StatusCode: status, Request: &http.Request{Method: method},
 			Header: http.Header{"Content-Type": {mediaType}, "Retry-After": {wait}},
 		}
-		judged := judge(resp, answer)
+		judged := judge(resp, remove, answer)
 		got := fault.Of(judged)
 		success := status >= 200 && status < 300
 		if got == nil {
