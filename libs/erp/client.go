@@ -2,7 +2,8 @@
 //
 // # Guarantees
 //
-// A Client sends at most source.Rate requests per second and source.Concurrency at a time; both count per process. It
+// A Client has at most source.Concurrency connections, and no other limits: what all replicas together may ask is divided by
+// package quota, since whoever waits here would hold a ticket meanwhile. It
 // never retries, but for what net/http does itself on a connection that the ERP had closed: an error is a *fault.Fault that says what is to happen next. Answers are bounded in time and, after
 // decompression, in size. Credentials go to the source's own scheme and host only. Neither errors nor spans hold
 // credentials, ids, URLs or anything out of an answer but its structure.
@@ -23,7 +24,6 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
-	"golang.org/x/time/rate"
 
 	"github.com/enneo-ai/enneo-bridge/libs/fault"
 	"github.com/enneo-ai/enneo-bridge/libs/key"
@@ -41,14 +41,12 @@ const (
 
 // Client reads one source.
 type Client struct {
-	source  *source.Source
-	http    *http.Client
-	tokens  *tokens // of the scheme oauth2, else nil
-	limiter *rate.Limiter
-	slots   chan struct{}
-	limit   int64
-	tracer  trace.Tracer
-	now     func() time.Time
+	source *source.Source
+	http   *http.Client
+	tokens *tokens // of the scheme oauth2, else nil
+	limit  int64
+	tracer trace.Tracer
+	now    func() time.Time
 }
 
 // Option changes a Client.
@@ -75,12 +73,9 @@ func New(src *source.Source, opts ...Option) *Client {
 	c := &Client{
 		source: src,
 		http:   &http.Client{Transport: transport(src), CheckRedirect: sameHost},
-		// One second's worth may go at once: a rate below 1 still allows the first request.
-		limiter: rate.NewLimiter(rate.Limit(src.Rate), max(1, int(src.Rate))),
-		slots:   make(chan struct{}, src.Concurrency),
-		limit:   profile.MaxAnswer,
-		tracer:  noop.NewTracerProvider().Tracer(""),
-		now:     time.Now,
+		limit:  profile.MaxAnswer,
+		tracer: noop.NewTracerProvider().Tracer(""),
+		now:    time.Now,
 	}
 	c.tokens = newTokens(src, c.http)
 	for _, opt := range opts {
@@ -148,17 +143,8 @@ func (c *Client) List(ctx context.Context, op profile.Operation, args profile.Ar
 	return page, a.explain(err)
 }
 
-// call sends one request when it is its turn and returns any answer that concerns the key and not the whole ERP.
+// call sends one request and returns any answer that concerns the key and not the whole ERP.
 func (c *Client) call(ctx context.Context, op profile.Operation, args profile.Args) (answer, error) {
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	case <-ctx.Done():
-		return answer{}, canceled(ctx.Err())
-	}
-	if err := c.limiter.Wait(ctx); err != nil {
-		return answer{}, canceled(err)
-	}
 	ctx, span := c.tracer.Start(ctx, "erp "+string(op), c.spanOptions(op)...)
 	defer span.End()
 	a, err := c.send(ctx, op, args)

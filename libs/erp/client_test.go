@@ -1,7 +1,6 @@
 package erp_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -130,65 +129,6 @@ func TestCredentialsNeverReachAnotherHost(t *testing.T) {
 	}
 	if n := reached.Load(); n != 0 {
 		t.Errorf("the other host got %d requests", n)
-	}
-}
-
-func TestConcurrencyIsBounded(t *testing.T) {
-	t.Parallel()
-	entered, release := make(chan struct{}, 10), make(chan struct{})
-	src := newSource(t, "generic", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		entered <- struct{}{}
-		<-release
-		fmt.Fprint(w, contract)
-	}))
-	src.Concurrency = 2
-	c := newClient(t, src)
-	results := make(chan error)
-	for range 2 {
-		go func() {
-			_, err := c.Get(t.Context(), key.Contract, "1")
-			results <- err
-		}()
-		<-entered
-	}
-	// Both slots are taken: a third request has to wait until its caller gives up.
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err := c.Get(ctx, key.Contract, "1")
-	checkFault(t, err, fault.Fault{Reason: erp.ReasonCanceled})
-	if len(entered) != 0 {
-		t.Error("a third request reached the ERP")
-	}
-	close(release)
-	for range 2 {
-		if err := <-results; err != nil {
-			t.Error(err)
-		}
-	}
-	if _, err := c.Get(t.Context(), key.Contract, "1"); err != nil {
-		t.Errorf("the slots were not given back: %v", err)
-	}
-}
-
-func TestTheRateIsBounded(t *testing.T) {
-	t.Parallel()
-	var requests atomic.Int32
-	src := newSource(t, "generic", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		requests.Add(1)
-		fmt.Fprint(w, contract)
-	}))
-	src.Rate = 0.001
-	c := newClient(t, src)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if _, err := c.Get(ctx, key.Contract, "1"); err != nil {
-		t.Fatalf("the first request: %v", err)
-	}
-	// Its turn would come after 1000 s, which the limiter knows at once.
-	_, err := c.Get(ctx, key.Contract, "1")
-	checkFault(t, err, fault.Fault{Reason: erp.ReasonCanceled})
-	if n := requests.Load(); n != 1 {
-		t.Errorf("%d requests", n)
 	}
 }
 

@@ -71,6 +71,10 @@ func Open(ctx context.Context, rawURL string) (redis.UniversalClient, error) {
 	}
 }
 
+// Client makes a client for the URL, as Open reads it, and waits for nothing: for a service that works without Redis as well,
+// only less well.
+func Client(rawURL string) (redis.UniversalClient, error) { return newClient(rawURL) }
+
 // logged passes what go-redis has to say on to a logger.
 type logged struct{ logger *slog.Logger }
 

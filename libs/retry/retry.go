@@ -1,8 +1,8 @@
 // Package retry remembers, per key, before which time nothing may be tried again.
 //
 // A ticket can be replaced by a newer one at any moment, and the new one forgets its predecessor's delay. So the delay
-// is kept here, outside the ticket: whoever pulls a ticket asks first. The memory is this process's own; another
-// replica, or this one after a restart, tries once and then knows as well.
+// is kept here, outside the ticket: whoever pulls a ticket asks first. The memory is this process's own, or that of all
+// replicas (Shared), which a restart does not end.
 //
 // # Concurrency
 //
@@ -14,12 +14,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/enneo-ai/enneo-bridge/libs/fault"
 	"github.com/enneo-ai/enneo-bridge/libs/key"
 )
 
 // Schedule is the memory of failed keys. Make one with New.
 type Schedule struct {
 	first, max time.Duration
+	shared     *shared // nil: the memory is this process's own
 
 	mu     sync.Mutex
 	keys   map[key.Key]entry
@@ -43,6 +45,7 @@ func New(first, limit time.Duration) *Schedule {
 // Failed notes one more failure and returns how long to wait and how many failures there were in a row. atLeast is what
 // the target asked for, 0 if it did not.
 func (s *Schedule) Failed(k key.Key, atLeast time.Duration) (wait time.Duration, attempts int) {
+	s.learn(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.keys[k]
@@ -55,6 +58,9 @@ func (s *Schedule) Failed(k key.Key, atLeast time.Duration) (wait time.Duration,
 	wait += rand.N(wait/4 + 1) //nolint:gosec // Jitter need not be unpredictable.
 	wait = max(wait, atLeast)
 	e.notBefore = time.Now().Add(wait)
+	if s.shared != nil {
+		defer s.shared.set(k, e)
+	}
 	if e.attempts == 1 && len(s.keys) >= maxKeys {
 		s.forgetPast()
 		if len(s.keys) >= maxKeys {
@@ -81,9 +87,33 @@ func (s *Schedule) forgetPast() {
 
 // Wait returns how long the key has to wait still; 0 if it may be tried.
 func (s *Schedule) Wait(k key.Key) time.Duration {
+	if wait := s.wait(k); wait > 0 || s.shared == nil {
+		return wait
+	}
+	s.learn(k)
+	return s.wait(k)
+}
+
+func (s *Schedule) wait(k key.Key) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return max(0, time.Until(s.keys[k].notBefore))
+}
+
+// learn takes over what other replicas know of a key.
+func (s *Schedule) learn(k key.Key) {
+	if s.shared == nil {
+		return
+	}
+	e, found := s.shared.get(k, max(s.max+s.max/4, fault.MaxRetryAfter))
+	if !found {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known, ours := s.keys[k]; (ours || len(s.keys) < maxKeys) && known.attempts <= e.attempts {
+		s.keys[k] = e
+	}
 }
 
 // Attempts returns how often the key has failed in a row.
@@ -96,6 +126,10 @@ func (s *Schedule) Attempts(k key.Key) int {
 // Succeeded forgets the key's failures.
 func (s *Schedule) Succeeded(k key.Key) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	_, failed := s.keys[k]
 	delete(s.keys, k)
+	s.mu.Unlock()
+	if failed && s.shared != nil {
+		s.shared.forget(k)
+	}
 }

@@ -35,8 +35,8 @@ type Config struct {
 	MaxWait               time.Duration `env:"MAX_WAIT" desc:"The longest wait from a window's first event, as a duration; DEBOUNCE_MAX_WAIT if not set."`
 	UrgentTypes           []string      `env:"URGENT_TYPES" desc:"Change types that do not wait for the quiet period, as the ERP names them."`
 	MinAge                time.Duration `env:"MIN_AGE" desc:"Minimum age of the newest event before the ERP is read, as a duration, for an ERP whose webhook is faster than its database."`
-	Rate                  float64       `env:"RATE, default=5" desc:"Requests to the ERP per second and process."`
-	Concurrency           int           `env:"CONCURRENCY, default=4" desc:"Requests to the ERP at the same time per process."`
+	Rate                  float64       `env:"RATE, default=5" desc:"Requests to the ERP per second, of all replicas together; one second's worth may go at once."`
+	Concurrency           int           `env:"CONCURRENCY, default=4" desc:"Requests to the ERP at the same time, of all replicas together."`
 	Timeout               time.Duration `env:"TIMEOUT, default=30s" desc:"How long one request to the ERP may take, as a duration."`
 }
 

@@ -56,7 +56,7 @@ type Source struct {
 	// MinAge is the minimum age of the newest event before the ERP is read.
 	MinAge time.Duration
 
-	// Rate is in requests per second and process, Concurrency in requests at the same time and process.
+	// Rate is in requests per second, Concurrency in requests at the same time, of all replicas together.
 	Rate        float64
 	Concurrency int
 	// Timeout bounds one request to the ERP.

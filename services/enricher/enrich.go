@@ -27,6 +27,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/position"
 	"github.com/enneo-ai/enneo-bridge/libs/pressure"
 	"github.com/enneo-ai/enneo-bridge/libs/profile"
+	"github.com/enneo-ai/enneo-bridge/libs/quota"
 	"github.com/enneo-ai/enneo-bridge/libs/record"
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
 	"github.com/enneo-ai/enneo-bridge/libs/ticket"
@@ -58,6 +59,7 @@ type enricher struct {
 	dead      *deadletter.Box
 	reader    Reader
 	gate      gatekeeper
+	quota     *quota.Quota // of the ERP, among all replicas
 	pace      *pressure.Pace
 	retries   *retry.Schedule
 	// refusals counts the faults of each key alone: an ERP that was down makes no dead letters.
@@ -157,12 +159,21 @@ func (e *enricher) enrich(ctx context.Context, k key.Key, t ticket.Ticket, mine 
 		// Whoever waited for a ticket already when the gate shut still gets one.
 		return errLater{after: min(time.Until(until), maxShutPause)}
 	}
+	release, wait := e.quota.Take(ctx)
+	if release == nil {
+		return errLater{after: wait}
+	}
 	if busy := mine.Announce(); busy != nil {
+		release()
 		return busy
 	}
 	began := time.Now()
 	mapped, err := e.reader.Get(ctx, k.Kind, k.ID)
+	release()
 	f := fault.Of(err)
+	if f != nil && f.Scope == fault.Target {
+		e.quota.Hold(ctx, f.RetryAfter)
+	}
 	if e.gate.Report(f) {
 		e.logger.WarnContext(ctx, "the gate to the erp has changed", "source", k.Source, "shut", f != nil && f.Scope == fault.Target)
 	}

@@ -25,6 +25,8 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/pause"
 	"github.com/enneo-ai/enneo-bridge/libs/pipeline"
 	"github.com/enneo-ai/enneo-bridge/libs/pressure"
+	"github.com/enneo-ai/enneo-bridge/libs/quota"
+	"github.com/enneo-ai/enneo-bridge/libs/redisx"
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
 	"github.com/enneo-ai/enneo-bridge/libs/source"
 	"github.com/enneo-ai/enneo-bridge/services/enricher/internal/turn"
@@ -33,6 +35,7 @@ import (
 // Config is the configuration of the enricher.
 type Config struct {
 	GoneConfirm time.Duration `env:"GONE_CONFIRM, default=60s" desc:"How long after the first look that finds a key gone in the ERP a second look has to find the same"`
+	RedisURL    config.Secret `env:"REDIS_URL, default=redis://127.0.0.1:6379" desc:"Redis that holds the limits and pauses that replicas share; while it is away each replica keeps its part of the limits"`
 	Windows     pipeline.Windows
 	NATS        bus.Config
 }
@@ -49,6 +52,8 @@ func (c *Config) Validate() error {
 const (
 	firstRetry = time.Second
 	maxRetry   = time.Minute
+	// slotMargin is how much longer a slot of the ERP is held for a process that has died than a read may take.
+	slotMargin = 5 * time.Second
 )
 
 // Run runs the service until ctx ends, then finishes the reads that have begun.
@@ -59,6 +64,12 @@ func Run(ctx context.Context, env *app.Env) error {
 	if err := errors.Join(err, sourcesErr); err != nil {
 		return err
 	}
+	redisx.LogTo(env.Logger)
+	rdb, err := redisx.Client(cfg.RedisURL.Reveal())
+	if err != nil {
+		return fmt.Errorf("REDIS_URL: %w", err)
+	}
+	defer func() { _ = rdb.Close() }() // Everything sent has been answered.
 	p, err := pipeline.OpenReady(ctx, env, "enricher", &cfg.NATS, sources)
 	if err != nil {
 		return err
@@ -78,8 +89,12 @@ func Run(ctx context.Context, env *app.Env) error {
 		paused := gates[s.Name]
 		e := &enricher{
 			bus: p.Bus, log: p.Log, snapshots: p.Snapshots, ledger: p.Ledger, dead: p.Dead,
-			reader: erp.New(s, erp.WithTracerProvider(env.Telemetry.TracerProvider)), gate: g, retries: retry.New(firstRetry, maxRetry),
-			refusals:   retry.New(firstRetry, maxRetry),
+			reader: erp.New(s, erp.WithTracerProvider(env.Telemetry.TracerProvider)), gate: g,
+			quota: quota.New(rdb, "source."+s.Name, quota.Limits{
+				Rate: s.Rate, Concurrency: s.Concurrency, Lease: s.Timeout + slotMargin,
+			}, env.Logger),
+			retries:    retry.Shared(rdb, "enrich", firstRetry, maxRetry, env.Logger),
+			refusals:   retry.Shared(rdb, "enrich-refused", firstRetry, maxRetry, env.Logger),
 			pace:       pressure.NewPace(s.Timeout),
 			propagator: env.Telemetry.Propagator, tracer: env.Telemetry.Tracer("enricher"),
 			goneConfirm: cfg.GoneConfirm, minAge: s.MinAge, logger: env.Logger, metrics: metrics,
@@ -88,7 +103,7 @@ func Run(ctx context.Context, env *app.Env) error {
 			Open: func(ctx context.Context) (jetstream.Consumer, error) {
 				return p.Bus.Consumer(ctx, bus.StageEnrich, s.Name)
 			},
-			Count: s.Concurrency, Gate: bus.Gates(paused, g), Handle: e.handle, Logger: env.Logger,
+			Count: s.Concurrency, Gate: bus.Gates(paused, e.quota, g), Handle: e.handle, Logger: env.Logger,
 		}
 		group.Go(func() error { return paused.Follow(ctx) })
 		group.Go(func() error {

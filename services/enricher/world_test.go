@@ -29,6 +29,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/position"
 	"github.com/enneo-ai/enneo-bridge/libs/pressure"
 	"github.com/enneo-ai/enneo-bridge/libs/record"
+	"github.com/enneo-ai/enneo-bridge/libs/redisx/redistest"
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
 	"github.com/enneo-ai/enneo-bridge/libs/simclient"
 	"github.com/enneo-ai/enneo-bridge/libs/source"
@@ -92,7 +93,7 @@ func (w *world) must(err error) {
 // environment configures a whole service for this world.
 func (w *world) environment() map[string]string {
 	return map[string]string{
-		"NATS_URL": w.nats.URL(), "ADMIN_ADDR": "127.0.0.1:0", "LOG_LEVEL": "warn",
+		"NATS_URL": w.nats.URL(), "REDIS_URL": redistest.Start(w.t).URL, "ADMIN_ADDR": "127.0.0.1:0", "LOG_LEVEL": "warn",
 		"SOURCES": testSource, "SOURCE_ERP_PROFILE": "generic", "SOURCE_ERP_HOST": w.sim.URL(simclient.Generic),
 		"SOURCE_ERP_API_KEY": simulator.DefaultOptions().GenericToken.Reveal(),
 		"SOURCE_ERP_RATE":    "10000", "SOURCE_ERP_CONCURRENCY": "16", "SOURCE_ERP_TIMEOUT": "20s",

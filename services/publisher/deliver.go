@@ -23,6 +23,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/pipeline"
 	"github.com/enneo-ai/enneo-bridge/libs/position"
 	"github.com/enneo-ai/enneo-bridge/libs/pressure"
+	"github.com/enneo-ai/enneo-bridge/libs/quota"
 	"github.com/enneo-ai/enneo-bridge/libs/record"
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
 	"github.com/enneo-ai/enneo-bridge/libs/ticket"
@@ -58,6 +59,7 @@ type deliverer struct {
 	witness    *witness // shared by the sources, as Enneo is
 	target     Target
 	gate       gatekeeper
+	quota      *quota.Quota // of Enneo, among all replicas and sources
 	pace       *pressure.Pace
 	retries    *retry.Schedule
 	propagator propagation.TextMapPropagator

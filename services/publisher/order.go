@@ -33,10 +33,10 @@ const (
 	maxRelatives = 20
 )
 
-// errEarly says that something else comes first.
+// errEarly says that it is not the key's turn yet; nothing has failed.
 type errEarly struct{ pause time.Duration }
 
-func (errEarly) Error() string { return "what enneo has to know first is still on its way" }
+func (errEarly) Error() string { return "something else comes first" }
 
 // inOrder returns errEarly while a key that Enneo does not know yet has to wait for another one that is on its way there.
 // Nothing waits for a dead letter, for what is gone, or for what nobody has heard of.

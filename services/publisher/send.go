@@ -40,6 +40,11 @@ func (d *deliverer) send(ctx context.Context, k key.Key, snap snapshot, entry le
 	if shut, until := d.gate.Shut(); shut && time.Until(until) > 0 {
 		return errShut{left: time.Until(until)}
 	}
+	release, wait := d.quota.Take(ctx)
+	if release == nil {
+		return errEarly{pause: wait}
+	}
+	defer release()
 	began, timeout := time.Now(), d.target.Timeout()
 	lease := timeout + d.margin
 	intended := proto.CloneOf(entry.Value)
@@ -63,6 +68,9 @@ func (d *deliverer) send(ctx context.Context, k key.Key, snap snapshot, entry le
 	}
 	f := fault.Of(d.request(ctx, k, snap.Value))
 	failpoint.Hit("publisher.request.done")
+	if f != nil && f.Scope == fault.Target {
+		d.quota.Hold(ctx, f.RetryAfter)
+	}
 	if d.gate.Report(f) {
 		d.logger.WarnContext(ctx, "the gate to enneo has changed", "shut", f != nil && f.Scope == fault.Target)
 	}

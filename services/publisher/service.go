@@ -28,6 +28,8 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/pause"
 	"github.com/enneo-ai/enneo-bridge/libs/pipeline"
 	"github.com/enneo-ai/enneo-bridge/libs/pressure"
+	"github.com/enneo-ai/enneo-bridge/libs/quota"
+	"github.com/enneo-ai/enneo-bridge/libs/redisx"
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
 	"github.com/enneo-ai/enneo-bridge/libs/source"
 	"github.com/enneo-ai/enneo-bridge/services/publisher/internal/mind"
@@ -42,6 +44,8 @@ type Config struct {
 	Disjoint    bool          `env:"ENNEO_IDS_DISJOINT, default=false" desc:"Your word that the ids of several sources never coincide in Enneo"`
 	Concurrency int           `env:"ENNEO_CONCURRENCY, default=8" desc:"Requests to Enneo at the same time, per source and process"`
 	// LeaseMargin is how much longer a lease is than a request may take.
+	Rate        float64       `env:"ENNEO_RATE, default=0" desc:"Requests to Enneo per second, of all replicas and sources together; 0 for any number"`
+	RedisURL    config.Secret `env:"REDIS_URL, default=redis://127.0.0.1:6379" desc:"Redis that holds the limits and pauses that replicas share; while it is away each replica keeps its part of the limits"`
 	LeaseMargin time.Duration `env:"ENNEO_LEASE_MARGIN, default=5s" desc:"How much longer a process may hold a key's turn than a request may take: room for storing what it is about to do and how that ended. Whoever takes over from a process that died waits that much longer"`
 	Enneo       mind.Config
 	Windows     pipeline.Windows
@@ -62,6 +66,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Mode != mind.Webhook && (c.Enneo.WebhookPath != "" || c.Enneo.WebhookContractBody != "" || c.Enneo.WebhookCustomerBody != "") {
 		errs = append(errs, fmt.Errorf("ENNEO_WEBHOOK_PATH, _CONTRACT_BODY or _CUSTOMER_BODY: set, but without effect in mode %s; set ENNEO_MODE=webhook, or remove them", c.Mode))
+	}
+	if !(c.Rate >= 0) || c.Rate > 1e6 {
+		errs = append(errs, fmt.Errorf("ENNEO_RATE: %v is not between 0 and 1000000", c.Rate))
 	}
 	if c.Concurrency < 1 || c.Concurrency > 1000 {
 		errs = append(errs, fmt.Errorf("ENNEO_CONCURRENCY: %d is not between 1 and 1000", c.Concurrency))
@@ -91,6 +98,12 @@ func Run(ctx context.Context, env *app.Env) error {
 	if cfg.DryRun {
 		env.Logger.WarnContext(ctx, "dry run: nothing is sent to enneo; see bridge dry-run for what would be", "mode", cfg.Mode)
 	}
+	redisx.LogTo(env.Logger)
+	rdb, err := redisx.Client(cfg.RedisURL.Reveal())
+	if err != nil {
+		return fmt.Errorf("REDIS_URL: %w", err)
+	}
+	defer func() { _ = rdb.Close() }() // Everything sent has been answered.
 	p, err := pipeline.OpenReady(ctx, env, "publisher", &cfg.NATS, sources)
 	if err != nil {
 		return err
@@ -112,11 +125,12 @@ func Run(ctx context.Context, env *app.Env) error {
 	if err != nil {
 		return err
 	}
+	limits := quota.New(rdb, "enneo", quota.Limits{Rate: cfg.Rate}, env.Logger)
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range sources {
 		d := &deliverer{
 			bus: p.Bus, snapshots: p.Snapshots, ledger: p.Ledger, dead: p.Dead, target: targets[s.Name], gate: g, witness: seen, pace: pace,
-			retries: retry.New(firstRetry, maxRetry), propagator: env.Telemetry.Propagator,
+			quota: limits, retries: retry.Shared(rdb, "publish", firstRetry, maxRetry, env.Logger), propagator: env.Telemetry.Propagator,
 			tracer: tracer, enneoID: s.EnneoIDFor,
 			log: p.Log, order: cfg.order(), rehearsal: cfg.DryRun,
 			logger: env.Logger, metrics: metrics, margin: cfg.LeaseMargin,
@@ -125,7 +139,7 @@ func Run(ctx context.Context, env *app.Env) error {
 			Open: func(ctx context.Context) (jetstream.Consumer, error) {
 				return p.Bus.Consumer(ctx, bus.StagePublish, s.Name)
 			},
-			Count: cfg.Concurrency, Gate: bus.Gates(paused, g), Handle: d.handle, Logger: env.Logger,
+			Count: cfg.Concurrency, Gate: bus.Gates(paused, limits, g), Handle: d.handle, Logger: env.Logger,
 		}
 		group.Go(func() error { return workers.Run(ctx) })
 		group.Go(func() error {

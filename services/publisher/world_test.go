@@ -28,6 +28,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/position"
 	"github.com/enneo-ai/enneo-bridge/libs/pressure"
 	"github.com/enneo-ai/enneo-bridge/libs/record"
+	"github.com/enneo-ai/enneo-bridge/libs/redisx/redistest"
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
 	"github.com/enneo-ai/enneo-bridge/libs/simclient"
 	"github.com/enneo-ai/enneo-bridge/libs/ticket"
@@ -328,7 +329,7 @@ func (w *world) balanced(outcomes map[string]uint64) {
 // environment configures a whole service for this world.
 func (w *world) environment() map[string]string {
 	return map[string]string{
-		"NATS_URL": w.nats.URL(), "ADMIN_ADDR": "127.0.0.1:0", "LOG_LEVEL": "warn",
+		"NATS_URL": w.nats.URL(), "REDIS_URL": redistest.Start(w.t).URL, "ADMIN_ADDR": "127.0.0.1:0", "LOG_LEVEL": "warn",
 		"SOURCES": testSource, "SOURCE_ERP_PROFILE": "generic",
 		"ENNEO_BASE_URL": w.sim.URL(simclient.Enneo) + "/api/mind", "ENNEO_TOKEN": simulator.DefaultOptions().EnneoToken.Reveal(),
 		"ENNEO_TIMEOUT": "500ms", "ENNEO_LEASE_MARGIN": "300ms",
