@@ -24,6 +24,20 @@ const (
 	typeForm = "application/x-www-form-urlencoded"
 )
 
+// TestACustomerThatIsNamedAloneStandsForItsContracts: the enricher asks the ERP which these are.
+func TestACustomerThatIsNamedAloneStandsForItsContracts(t *testing.T) {
+	t.Parallel()
+	s, server := start(t, nil)
+	b := server.Connect(t)
+	for body, want := range map[string]bool{`{"customerId":"A"}`: true, `{"customerId":"B","contractId":"B"}`: false} {
+		for _, ev := range s.post(t, "/webhooks/hooks", typeJSON, body).receipt(t).told(t, b) {
+			if got := strings.Contains(string(ev.raw.Data), "with_contracts"); got != (want && strings.HasPrefix(ev.Key, "customer")) {
+				t.Errorf("%s: with contracts %t", body, got)
+			}
+		}
+	}
+}
+
 func TestEveryIdentifierInAWebhookBecomesAnEvent(t *testing.T) {
 	t.Parallel()
 	s, server := start(t, nil)

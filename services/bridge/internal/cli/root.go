@@ -72,7 +72,8 @@ func newRoot(env config.Environment) *cobra.Command {
 		SilenceErrors: true, SilenceUsage: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	root.AddCommand(newDev(env), newDemo(env), newAudit(env), newDLQ(env), newWindows(env), newProfile(), newConfig(), newVersion())
+	root.AddCommand(newDev(env), newDemo(env), newAudit(env), newDLQ(env), newWindows(env),
+		newPause(env), newResume(env), newResync(env), newDryRun(env), newProfile(), newConfig(), newVersion())
 	return root
 }
 
