@@ -58,6 +58,9 @@ func (t *Topology) streams() []jetstream.StreamConfig {
 			MaxMsgsPerSubject: 1, AllowRollup: true, DenyDelete: false,
 		}
 	}
+	contracts := bucket(BucketContracts, "The newest snapshot, per key.")
+	// Replaced revisions are overwritten by whoever replaces them (record.Erasing), so they have to be there for a moment.
+	contracts.MaxMsgsPerSubject = 8
 	all := []jetstream.StreamConfig{
 		{
 			Name: StreamEvents, Subjects: []string{"erp.event.>"},
@@ -71,7 +74,7 @@ func (t *Topology) streams() []jetstream.StreamConfig {
 			MaxMsgsPerSubject: 1, MaxAge: t.DeadMaxAge, MaxMsgSize: 4 << 20,
 		},
 		bucket(BucketSettled, "What is settled, per key. One of the two truths."),
-		bucket(BucketContracts, "The newest snapshot, per key."),
+		contracts,
 		bucket(BucketBridge, "Log epoch, cursors, watermarks, leases."),
 	}
 	for i := range all {

@@ -98,9 +98,11 @@ func open(ctx context.Context, env *app.Env, b *bus.Bus, cfg *durability.Config,
 	if p.Ledger, err = ledger.Open(ctx, b); err != nil {
 		return nil, err
 	}
-	if p.Snapshots, err = record.Open[bridgev1.Snapshot](ctx, b.JetStream(), bus.BucketContracts); err != nil {
+	snapshots, err := record.Open[bridgev1.Snapshot](ctx, b.JetStream(), bus.BucketContracts)
+	if err != nil {
 		return nil, err
 	}
+	p.Snapshots = snapshots.Erasing()
 	// DEAD counts as well: a webhook without an identifier is answered 202 once it is there.
 	p.Durability, err = durability.New(b.JetStream(), cfg, []string{bus.StreamEvents, bus.StreamDead}, env.Logger, env.Telemetry.Meter("pipeline"))
 	if err != nil {

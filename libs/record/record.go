@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/enneo-ai/enneo-bridge/libs/ce"
+	"github.com/enneo-ai/enneo-bridge/libs/failpoint"
 )
 
 // ErrConflict says that somebody else has written the record since it was read; test with errors.Is.
@@ -32,6 +33,8 @@ type Bucket[T any, M Message[T]] struct {
 	name string
 	js   jetstream.JetStream
 	kv   jetstream.KeyValue
+	// erases: see Erasing.
+	erases bool
 }
 
 // Entry is a record as it was read. The zero revision means that there is none; Value is an empty message then, never nil.
@@ -77,6 +80,7 @@ func (b *Bucket[T, M]) Put(ctx context.Context, k string, value M, revision uint
 	if err != nil {
 		return 0, err
 	}
+	replaced := revision
 	if revision == 0 {
 		revision, err = b.kv.Create(ctx, k, data)
 	} else {
@@ -87,6 +91,11 @@ func (b *Bucket[T, M]) Put(ctx context.Context, k string, value M, revision uint
 	}
 	if err != nil {
 		return 0, fmt.Errorf("write to %s: %w", b.name, err)
+	}
+	if b.erases && replaced != 0 {
+		failpoint.Hit("record.replaced")
+		// The record is stored. What is left behind now, EraseOlder finds.
+		_ = b.erase(ctx, replaced)
 	}
 	return revision, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -280,7 +279,7 @@ func (e *enricher) failed(ctx context.Context, k key.Key, st state, f *fault.Fau
 		return f
 	}
 	// Before the key is settled: dying in between repeats the dead letter, and never loses it.
-	if err := e.dead.PutKey(ctx, deadletter.StageEnrich, k, st.need.Position, attempts, f); err != nil {
+	if err := e.dead.PutKey(ctx, deadletter.StageEnrich, k, st.need.Position, attempts, f, e.reader.ProfileRef()); err != nil {
 		return err
 	}
 	if err := e.ledger.Dead(ctx, k, st.need.Position, st.need.At, f.Reason); err != nil {
@@ -350,49 +349,13 @@ func (e *enricher) store(ctx context.Context, k key.Key, next *bridgev1.Snapshot
 	if err != nil {
 		return position.Position{}, err
 	}
+	if entry.Value.GetGone() {
+		// Each write erases what it replaces; this finds what was left by a process that died in between.
+		if err := e.snapshots.EraseOlder(ctx, k.String()); err != nil {
+			return position.Position{}, err
+		}
+	}
 	return position.FromProto(entry.Value.GetCovers()), nil
-}
-
-// tellCustomers appends an event for each customer whose list of contracts no longer fits what was read of a contract: its
-// customer is not known or does not list it, or the one that it had before still does.
-func (e *enricher) tellCustomers(ctx context.Context, k key.Key, st state, mapped profile.Mapped) error {
-	if k.Kind != key.Contract || !e.reader.Supports(key.Customer) {
-		return nil
-	}
-	var events []eventlog.Event
-	for _, c := range []struct {
-		id    string
-		lists bool // whether the customer should list the contract
-	}{
-		{id: mapped.CustomerID, lists: true},
-		{id: st.snap.Value.GetCustomerId(), lists: false},
-	} {
-		if c.id == "" || !c.lists && c.id == mapped.CustomerID {
-			continue
-		}
-		customer, err := key.New(k.Source, key.Customer, c.id)
-		if err != nil {
-			continue // No key, so nothing that could be read; the contract itself is delivered.
-		}
-		known, err := e.snapshots.Get(ctx, customer.String())
-		if err != nil {
-			return err
-		}
-		if slices.Contains(known.Value.GetContractIds(), k.ID) == c.lists {
-			continue
-		}
-		event, err := eventlog.NewEvent(ctx, e.propagator, eventlog.Change{
-			Key: customer, Origin: bridgev1.Origin_ORIGIN_CUSTOMER, ReceivedAt: time.Now(), CausedBy: &k,
-			// The same read, repeated, causes the same event.
-			SenderID: "caused-by " + k.String() + " " + st.need.Position.String(),
-		})
-		if err != nil {
-			return err
-		}
-		events = append(events, event)
-	}
-	_, errs := e.log.Append(ctx, events)
-	return errors.Join(errs...)
 }
 
 // pass sends the key on to the publisher.
