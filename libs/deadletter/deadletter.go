@@ -6,11 +6,13 @@
 package deadletter
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/enneo-ai/enneo-bridge/libs/bus"
 	"github.com/enneo-ai/enneo-bridge/libs/ce"
+	"github.com/enneo-ai/enneo-bridge/libs/failpoint"
 	"github.com/enneo-ai/enneo-bridge/libs/fault"
 	"github.com/enneo-ai/enneo-bridge/libs/key"
 	"github.com/enneo-ai/enneo-bridge/libs/position"
@@ -42,8 +45,11 @@ func Open(b *bus.Bus) *Box { return &Box{bus: b} }
 
 // PutKey stores the dead letter of a key, in place of an earlier one at the same stage, and returns after the
 // acknowledgement. The time of the first one since the last success stays. Store it before the key is settled as
-// dead: dying in between repeats it, and never loses it.
-func (b *Box) PutKey(ctx context.Context, stage string, k key.Key, p position.Position, attempts int, f *fault.Fault) error {
+// dead: dying in between repeats it, and never loses it. The bytes of the earlier one are overwritten before; a death then
+// leaves the key open. profile is the name and version of the profile in use.
+//
+// A fault that may pass by itself is replayed by itself, after pauses that grow with each replay.
+func (b *Box) PutKey(ctx context.Context, stage string, k key.Key, p position.Position, attempts int, f *fault.Fault, profile string) error {
 	now := timestamppb.Now()
 	return b.put(ctx, bus.DeadSubject(stage, k), k.String(), &bridgev1.DeadLetter{
 		Stage: stage, Source: k.Source,
@@ -53,6 +59,7 @@ func (b *Box) PutKey(ctx context.Context, stage string, k key.Key, p position.Po
 		Attempts: uint32(max(attempts, 1)),
 		FirstAt:  now, LastAt: now,
 		Status: uint32(f.Status), Answer: f.Answer,
+		Passing: !f.Permanent, Profile: profile,
 	})
 }
 
@@ -69,13 +76,29 @@ func (b *Box) PutBody(ctx context.Context, source, contentType string, body []by
 }
 
 func (b *Box) put(ctx context.Context, subject, about string, letter *bridgev1.DeadLetter) error {
-	before, _, err := b.get(ctx, subject)
+	before, sequence, err := b.get(ctx, subject)
 	// One that cannot be read any more is replaced like any other.
 	if err != nil && !errors.Is(err, errUnreadable) {
 		return err
 	}
+	if letter.GetKey() == nil && before != nil && bytes.Equal(before.GetBody(), letter.GetBody()) {
+		return nil // Another copy of the same personal data would say no more.
+	}
 	if before.GetFirstAt() != nil {
 		letter.FirstAt = before.GetFirstAt()
+		letter.Replays = before.GetReplays()
+		if at := before.GetReplayAt(); at != nil && at.AsTime().Before(time.Now()) {
+			letter.Replays++
+		}
+	}
+	if letter.GetPassing() {
+		letter.ReplayAt = timestamppb.New(time.Now().Add(pauseBefore(letter.GetReplays())))
+	}
+	if letter.GetKey() != nil && sequence != 0 {
+		if err := b.remove(ctx, sequence); err != nil {
+			return err
+		}
+		failpoint.Hit("deadletter.replaced")
 	}
 	ev, err := ce.New(uuid.NewString(), "/sources/"+letter.GetSource(), ce.TypeDeadLetter, about, time.Now(), letter)
 	if err != nil {
@@ -87,6 +110,16 @@ func (b *Box) put(ctx context.Context, subject, about string, letter *bridgev1.D
 	}
 	_, err = b.bus.Publish(ctx, msg)
 	return err
+}
+
+// replayPauses are the pauses before the replays of a letter whose cause may pass; the last one repeats.
+var replayPauses = []time.Duration{15 * time.Minute, time.Hour, 4 * time.Hour, 12 * time.Hour, 24 * time.Hour} //nolint:gochecknoglobals // Read only.
+
+// pauseBefore is how long a letter waits that was replayed so often, with up to a quarter more at random: what died together
+// should not come back together.
+func pauseBefore(replays uint32) time.Duration {
+	pause := replayPauses[min(int(replays), len(replayPauses)-1)]
+	return pause + rand.N(pause/4) //nolint:gosec // Spreads load, protects nothing.
 }
 
 // errUnreadable says that what is stored is no dead letter of ours.

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/enneo-ai/enneo-bridge/libs/config"
 )
 
 // ErrURL is the error of a REDIS_URL that cannot be read. Its text says what is allowed and never shows the URL.
@@ -38,6 +40,11 @@ const (
 	longestWait  = 2 * time.Second
 	pingDeadline = 2 * time.Second
 )
+
+// Config is how to reach Redis.
+type Config struct {
+	URL config.Secret `env:"REDIS_URL, default=redis://127.0.0.1:6379" desc:"Redis with the windows, and with the limits and pauses that replicas share; may hold a password, so it is treated as a secret"`
+}
 
 // Open makes a client for the URL and waits until the server answers, so that a service may start before its Redis.
 // It gives up when ctx is over, and at once when the URL is wrong or the server refuses the credentials.

@@ -27,14 +27,14 @@ import (
 
 // Config is the configuration of the debouncer.
 type Config struct {
-	RedisURL config.Secret `env:"REDIS_URL, default=redis://127.0.0.1:6379" desc:"Redis with the windows; may hold a password, so it is treated as a secret"`
-	Shards   int           `env:"DEBOUNCE_SHARDS, default=16" desc:"Parts that the windows are divided into; must be the same in all replicas, and stands in Redis"`
-	Batch    int           `env:"DEBOUNCE_BATCH, default=256" desc:"Most windows of a part that are claimed and flushed together"`
-	Lease    time.Duration `env:"DEBOUNCE_LEASE, default=30s" desc:"How long a claim keeps its windows from other replicas; after a crash they wait that long"`
-	Windows  pipeline.Windows
-	Widen    WidenConfig
-	Sweep    SweepConfig
-	NATS     bus.Config
+	Redis   redisx.Config
+	Shards  int           `env:"DEBOUNCE_SHARDS, default=16" desc:"Parts that the windows are divided into; must be the same in all replicas, and stands in Redis"`
+	Batch   int           `env:"DEBOUNCE_BATCH, default=256" desc:"Most windows of a part that are claimed and flushed together"`
+	Lease   time.Duration `env:"DEBOUNCE_LEASE, default=30s" desc:"How long a claim keeps its windows from other replicas; after a crash they wait that long"`
+	Windows pipeline.Windows
+	Widen   WidenConfig
+	Sweep   SweepConfig
+	NATS    bus.Config
 }
 
 // Validate checks the figures.
@@ -60,7 +60,7 @@ func Run(ctx context.Context, env *app.Env) error {
 	if err := errors.Join(err, sourcesErr); err != nil {
 		return err
 	}
-	rdb, closeRedis, err := openRedis(ctx, env, cfg.RedisURL)
+	rdb, closeRedis, err := openRedis(ctx, env, cfg.Redis.URL)
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func run(ctx context.Context, env *app.Env, cfg *Config, p *pipeline.Pipeline, s
 	}
 	metrics.refill = refill.want
 	refill.want()
-	leader, err := newLeader(ctx, env, &cfg.Sweep, p, store, sources)
+	leader, err := newLeader(ctx, env, &cfg.Sweep, cfg.NATS.Topology.DeadMaxAge, p, store, sources)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ import (
 // Config is the configuration of the enricher.
 type Config struct {
 	GoneConfirm time.Duration `env:"GONE_CONFIRM, default=60s" desc:"How long after the first look that finds a key gone in the ERP a second look has to find the same"`
-	RedisURL    config.Secret `env:"REDIS_URL, default=redis://127.0.0.1:6379" desc:"Redis that holds the limits and pauses that replicas share; while it is away each replica keeps its part of the limits"`
+	Redis       redisx.Config
 	Windows     pipeline.Windows
 	NATS        bus.Config
 }
@@ -65,7 +65,7 @@ func Run(ctx context.Context, env *app.Env) error {
 		return err
 	}
 	redisx.LogTo(env.Logger)
-	rdb, err := redisx.Client(cfg.RedisURL.Reveal())
+	rdb, err := redisx.Client(cfg.Redis.URL.Reveal())
 	if err != nil {
 		return fmt.Errorf("REDIS_URL: %w", err)
 	}

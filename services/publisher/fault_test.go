@@ -72,7 +72,8 @@ func TestKeyThatEnneoRefusesBecomesADeadLetter(t *testing.T) {
 			letter, err := w.dead.Get(t.Context(), deadletter.StagePublish, k)
 			w.must(err)
 			want := &bridgev1.DeadLetter{
-				Stage: deadletter.StagePublish, Source: testSource, Key: &bridgev1.Key{Source: testSource, Kind: "contract", Id: k.ID},
+				Profile: "test/1",
+				Stage:   deadletter.StagePublish, Source: testSource, Key: &bridgev1.Key{Source: testSource, Kind: "contract", Id: k.ID},
 				Position: p.Proto(), Reason: "refused", Status: uint32(status),
 				Answer: "JSON object with the fields success, " + marker,
 			}
@@ -154,7 +155,7 @@ func TestLetterOfAnInterruptedTurnIsCleared(t *testing.T) {
 	w := newWorld(t)
 	k := contract("VN-1")
 	p := w.read(k, 1)
-	w.must(w.dead.PutKey(t.Context(), deadletter.StagePublish, k, p, 1, &fault.Fault{Permanent: true, Reason: "refused"}))
+	w.must(w.dead.PutKey(t.Context(), deadletter.StagePublish, k, p, 1, &fault.Fault{Permanent: true, Reason: "refused"}, ""))
 	_, err := w.ledger.Put(t.Context(), k.String(), &bridgev1.Settlement{
 		Intent: &bridgev1.Intent{Token: "of a process that died", Position: p.Proto()}, Attempts: 1,
 	}, 0)

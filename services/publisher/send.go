@@ -119,7 +119,7 @@ func (d *deliverer) conclude(ctx context.Context, a attempt, f *fault.Fault) err
 	// Before the key is settled: dying in between repeats the dead letter or its removal, and never loses it.
 	switch {
 	case f != nil && f.Permanent:
-		if err := d.dead.PutKey(ctx, deadletter.StagePublish, a.key, p, a.number, f); err != nil {
+		if err := d.dead.PutKey(ctx, deadletter.StagePublish, a.key, p, a.number, f, a.snapshot.GetProfile()); err != nil {
 			return err
 		}
 	case f == nil && a.letter:

@@ -38,7 +38,7 @@ func newLettered(t *testing.T) *lettered {
 	l.settled = appendEvents(t, b, "VN-1")
 	failed := &fault.Fault{Scope: fault.Key, Permanent: true, Reason: "unmappable", Field: "contract.status", Status: 200, Answer: `{"status": …}`, Err: errors.New("the mapping of status failed")}
 	for _, stage := range []string{deadletter.StageEnrich, deadletter.StagePublish} {
-		if err := l.box.PutKey(t.Context(), stage, contract(t, "VN-1"), l.settled, 3, failed); err != nil {
+		if err := l.box.PutKey(t.Context(), stage, contract(t, "VN-1"), l.settled, 3, failed, ""); err != nil {
 			t.Fatal(err)
 		}
 	}
