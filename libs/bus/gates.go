@@ -20,7 +20,7 @@ func (g gatesInRow) Enter(ctx context.Context) (leave func(), err error) {
 		left, err := one.Enter(ctx)
 		if err != nil {
 			leave()
-			return nil, err //nolint:wrapcheck // Nothing is to be said that the gate has not.
+			return nil, err
 		}
 		leaves = append(leaves, left)
 	}

@@ -97,11 +97,12 @@ const (
 // request that is under way is left alone.
 func (l *Ledger) Drop(ctx context.Context, k key.Key, p position.Position, at time.Time, reason string) error {
 	_, err := l.Change(ctx, k.String(), func(s *bridgev1.Settlement) error {
-		if !Covers(s, p) {
+		switch {
+		case !Covers(s, p):
 			Settle(s, p, at, bridgev1.Outcome_OUTCOME_DROPPED, reason)
-		} else if s.GetOutcome() == bridgev1.Outcome_OUTCOME_DEAD_LETTER {
+		case s.GetOutcome() == bridgev1.Outcome_OUTCOME_DEAD_LETTER:
 			s.Outcome, s.Reason, s.SettledAt = bridgev1.Outcome_OUTCOME_DROPPED, reason, timestamppb.Now()
-		} else {
+		default:
 			return record.ErrUnchanged
 		}
 		// What Enneo has is not known to be what the ERP has.

@@ -44,13 +44,13 @@ type shared struct {
 
 func (r *shared) key(k key.Key) string { return "retry:" + r.stage + ":{" + k.String() + "}" }
 
-// call does something in Redis unless that failed just now, and tells whether it did.
-func (r *shared) call(do func(ctx context.Context) error) bool {
+// call does something in Redis unless that failed just now.
+func (r *shared) call(do func(ctx context.Context) error) {
 	r.mu.Lock()
 	asks := time.Now().After(r.awayTo)
 	r.mu.Unlock()
 	if !asks {
-		return false
+		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
@@ -67,7 +67,6 @@ func (r *shared) call(do func(ctx context.Context) error) bool {
 	case err == nil && before:
 		r.logger.InfoContext(ctx, "redis is back, pauses are shared again", "stage", r.stage)
 	}
-	return err == nil
 }
 
 // get returns what the replicas know of a key; false if that is nothing, or nobody could be asked.

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/enneo-ai/enneo-bridge/libs/brake"
 	"github.com/enneo-ai/enneo-bridge/libs/bus"
 	"github.com/enneo-ai/enneo-bridge/libs/ce"
 	"github.com/enneo-ai/enneo-bridge/libs/deadletter"
@@ -67,6 +68,7 @@ type deliverer struct {
 	enneoID    func(id string) string
 	logger     *slog.Logger
 	metrics    *metrics
+	brake      *brake.Brake
 	// order is which of a contract and its customer Enneo gets first.
 	order order
 	// rehearsal: nothing is sent.
@@ -190,6 +192,9 @@ func (d *deliverer) turn(ctx context.Context, k key.Key, snap snapshot, entry le
 		return d.rehearse(ctx, k, snap, entry)
 	}
 	if err := d.inOrder(ctx, k, snap, entry); err != nil {
+		return err
+	}
+	if err := d.braked(ctx, snap.Value); err != nil {
 		return err
 	}
 	return d.send(ctx, k, snap, entry, content)

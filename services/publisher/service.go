@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/enneo-ai/enneo-bridge/libs/app"
+	"github.com/enneo-ai/enneo-bridge/libs/brake"
 	"github.com/enneo-ai/enneo-bridge/libs/bus"
 	"github.com/enneo-ai/enneo-bridge/libs/config"
 	"github.com/enneo-ai/enneo-bridge/libs/gate"
@@ -44,9 +45,10 @@ type Config struct {
 	Disjoint    bool          `env:"ENNEO_IDS_DISJOINT, default=false" desc:"Your word that the ids of several sources never coincide in Enneo"`
 	Concurrency int           `env:"ENNEO_CONCURRENCY, default=8" desc:"Requests to Enneo at the same time, per source and process"`
 	// LeaseMargin is how much longer a lease is than a request may take.
-	Rate        float64       `env:"ENNEO_RATE, default=0" desc:"Requests to Enneo per second, of all replicas and sources together; 0 for any number"`
-	RedisURL    config.Secret `env:"REDIS_URL, default=redis://127.0.0.1:6379" desc:"Redis that holds the limits and pauses that replicas share; while it is away each replica keeps its part of the limits"`
+	Rate        float64 `env:"ENNEO_RATE, default=0" desc:"Requests to Enneo per second, of all replicas and sources together; 0 for any number"`
+	Redis       redisx.Config
 	LeaseMargin time.Duration `env:"ENNEO_LEASE_MARGIN, default=5s" desc:"How much longer a process may hold a key's turn than a request may take: room for storing what it is about to do and how that ended. Whoever takes over from a process that died waits that much longer"`
+	Brake       brake.Config
 	Enneo       mind.Config
 	Windows     pipeline.Windows
 	NATS        bus.Config
@@ -99,7 +101,7 @@ func Run(ctx context.Context, env *app.Env) error {
 		env.Logger.WarnContext(ctx, "dry run: nothing is sent to enneo; see bridge dry-run for what would be", "mode", cfg.Mode)
 	}
 	redisx.LogTo(env.Logger)
-	rdb, err := redisx.Client(cfg.RedisURL.Reveal())
+	rdb, err := redisx.Client(cfg.Redis.URL.Reveal())
 	if err != nil {
 		return fmt.Errorf("REDIS_URL: %w", err)
 	}
@@ -125,6 +127,10 @@ func Run(ctx context.Context, env *app.Env) error {
 	if err != nil {
 		return err
 	}
+	brakes, err := brakesOf(ctx, env, p.Bus, &cfg, sources)
+	if err != nil {
+		return err
+	}
 	limits := quota.New(rdb, "enneo", quota.Limits{Rate: cfg.Rate}, env.Logger)
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range sources {
@@ -132,7 +138,7 @@ func Run(ctx context.Context, env *app.Env) error {
 			bus: p.Bus, snapshots: p.Snapshots, ledger: p.Ledger, dead: p.Dead, target: targets[s.Name], gate: g, witness: seen, pace: pace,
 			quota: limits, retries: retry.Shared(rdb, "publish", firstRetry, maxRetry, env.Logger), propagator: env.Telemetry.Propagator,
 			tracer: tracer, enneoID: s.EnneoIDFor,
-			log: p.Log, order: cfg.order(), rehearsal: cfg.DryRun,
+			log: p.Log, brake: brakes[s.Name], order: cfg.order(), rehearsal: cfg.DryRun,
 			logger: env.Logger, metrics: metrics, margin: cfg.LeaseMargin,
 		}
 		workers := &bus.Workers{
@@ -172,4 +178,20 @@ func targetsOf(cfg *Config, sources []*source.Source, tracer trace.Tracer) (map[
 		targets[s.Name] = target
 	}
 	return targets, errors.Join(errs...)
+}
+
+// brakesOf makes the brake of each source. Only an import deletes or overwrites anything.
+func brakesOf(ctx context.Context, env *app.Env, b *bus.Bus, cfg *Config, sources []*source.Source) (map[string]*brake.Brake, error) {
+	brakes := map[string]*brake.Brake{}
+	if cfg.Mode != mind.Import {
+		return brakes, nil
+	}
+	opened, err := brake.Open(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sources {
+		brakes[s.Name] = opened.Brake(s.Name, cfg.Brake, env.Logger)
+	}
+	return brakes, exportBrakes(env.Telemetry.Meter("publisher"), brakes)
 }

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/enneo-ai/enneo-bridge/libs/brake"
 	"github.com/enneo-ai/enneo-bridge/libs/bus"
 	"github.com/enneo-ai/enneo-bridge/libs/bus/bustest"
 	"github.com/enneo-ai/enneo-bridge/libs/ledger"
@@ -150,4 +152,27 @@ func TestADryRunIsReportedWithoutPersonalDataUnlessAsked(t *testing.T) {
 	}
 	c.says(t, exitOK, []string{"Musterfrau"}, "dry-run", "--body", "powercloud.contract.VN-1")
 	c.says(t, exitFailure, []string{"has no structure"}, "dry-run", "--body", "powercloud.contract.VN-9")
+}
+
+func TestABrakeIsShownAndReleased(t *testing.T) {
+	t.Parallel()
+	c := newControlled(t)
+	c.says(t, exitOK, []string{"powercloud", "go"}, "brake")
+	brakes, err := brake.Open(t.Context(), c.bus)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := brakes.Brake("powercloud", brake.Config{DeletesShare: 0.1, DeletesMin: 1}, slog.New(slog.DiscardHandler))
+	for range 2 {
+		if _, err := one.Allow(t.Context(), brake.Delete); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.says(t, exitFinding, []string{"stopped 0s ago", "1 deletes within an hour"}, "brake")
+	c.says(t, exitFailure, []string{"--because"}, "brake", "release", "powercloud")
+	c.says(t, exitFailure, []string{"bridge pause"}, "brake", "release", "enneo", "--because", "x")
+	c.says(t, exitFailure, []string{"SOURCES"}, "brake", "release", "other", "--because", "x")
+	c.says(t, exitFailure, []string{"--for"}, "brake", "release", "powercloud", "--because", "x", "--for", "0s")
+	c.says(t, exitOK, []string{"released until"}, "brake", "release", "powercloud", "--because", "looked at")
+	c.says(t, exitOK, []string{"released, ends in 1h", "looked at"}, "brake")
 }
