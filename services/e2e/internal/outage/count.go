@@ -3,6 +3,7 @@ package outage
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/enneo-ai/enneo-bridge/libs/key"
@@ -34,17 +35,26 @@ func (o *Outage) Of() *Requests {
 	return &o.Reads
 }
 
-// SettledAfter is the time from recovery to the end of the last request to Enneo.
-func (o *Outage) SettledAfter() time.Duration { return o.Requests.Last.Sub(o.Recovered) }
+// SettledAfter is the time from recovery to the end of the request to Enneo that made the share of the contracts complete; 1 stands
+// for all of them.
+func (o *Outage) SettledAfter(share float64) time.Duration {
+	ended := o.Requests.ended
+	if len(ended) == 0 {
+		return 0
+	}
+	slices.SortFunc(ended, time.Time.Compare)
+	return ended[max(0, int(share*float64(len(ended)))-1)].Sub(o.Recovered)
+}
 
 // Requests are the requests to one system, by when they began.
 type Requests struct {
 	Before, During, After Count
-	// FirstGood is when the first good one after recovery began, Last when the last one of all ended.
-	FirstGood, Last time.Time
+	// FirstGood is when the first good one after recovery began.
+	FirstGood time.Time
 	// LongestPause is the longest time in which a dead system was not asked; zero if it was asked once at most.
 	LongestPause time.Duration
 	probed       time.Time
+	ended        []time.Time // the good ones after recovery
 }
 
 // Count are the requests of one phase.
@@ -80,9 +90,6 @@ func (r *Requests) add(e *simclient.Entry, p *Outage) {
 	case began.Before(p.Recovered):
 		count = &r.During
 	}
-	if ended.After(r.Last) {
-		r.Last = ended
-	}
 	good := e.Status >= http.StatusOK && e.Status < http.StatusMultipleChoices
 	if count == &r.During && !good {
 		if !r.probed.IsZero() {
@@ -90,8 +97,11 @@ func (r *Requests) add(e *simclient.Entry, p *Outage) {
 		}
 		r.probed = began
 	}
-	if count == &r.After && good && (r.FirstGood.IsZero() || began.Before(r.FirstGood)) {
-		r.FirstGood = began
+	if count == &r.After && good {
+		r.ended = append(r.ended, ended)
+		if r.FirstGood.IsZero() || began.Before(r.FirstGood) {
+			r.FirstGood = began
+		}
 	}
 	switch {
 	case e.Kind != key.Contract:

@@ -140,7 +140,8 @@ func rows() []row {
 		{"first good request after recovery", func(o *Outage) string {
 			return o.Of().FirstGood.Sub(o.Recovered).Round(100 * time.Millisecond).String()
 		}},
-		{"all settled after recovery", func(o *Outage) string { return o.SettledAfter().Round(100 * time.Millisecond).String() }},
+		{"99 % settled after recovery", func(o *Outage) string { return o.SettledAfter(0.99).Round(100 * time.Millisecond).String() }},
+		{"all settled after recovery", func(o *Outage) string { return o.SettledAfter(1).Round(100 * time.Millisecond).String() }},
 		{"dead letters", number(func(o *Outage) int { return int(o.Balance.ByOutcome[deadLetters]) })}, //nolint:gosec // a count
 		{"log: accepted = settled + open", func(o *Outage) string {
 			return fmt.Sprintf("%s = %s + %s", grouped(int(o.Balance.Accepted)), grouped(int(o.Balance.Settled)), grouped(int(o.Balance.Open))) //nolint:gosec // counts
