@@ -72,6 +72,11 @@ func (f *fixture) send(request *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	return read(response)
+}
+
+// read reads an answer and closes its body.
+func read(response *http.Response) (answer, error) {
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	return answer{response.StatusCode, response.Header, body}, err

@@ -127,8 +127,8 @@ func rows() []row {
 	}
 	return []row{
 		{"dead for", func(o *Outage) string { return o.Recovered.Sub(o.Died).Round(time.Second).String() }},
-		{"webhooks accepted before", number(func(o *Outage) int { return int(o.AcceptedBefore) })}, //nolint:gosec // a count
-		{"webhooks accepted during", number(func(o *Outage) int { return int(o.AcceptedDuring) })}, //nolint:gosec // a count
+		{"webhooks accepted before", number(func(o *Outage) int { return int(o.AcceptedBefore) })},
+		{"webhooks accepted during", number(func(o *Outage) int { return int(o.AcceptedDuring) })},
 		{"probes of the dead system, all replicas", number((*Outage).Probes)},
 		{"longest pause between two of them", func(o *Outage) string { return o.Of().LongestPause.Round(time.Second).String() }},
 		{"good ERP reads before (per contract)", count(func(o *Outage) *Count { return &o.Reads.Before })},
@@ -142,9 +142,9 @@ func rows() []row {
 		}},
 		{"99 % settled after recovery", func(o *Outage) string { return o.SettledAfter(0.99).Round(100 * time.Millisecond).String() }},
 		{"all settled after recovery", func(o *Outage) string { return o.SettledAfter(1).Round(100 * time.Millisecond).String() }},
-		{"dead letters", number(func(o *Outage) int { return int(o.Balance.ByOutcome[deadLetters]) })}, //nolint:gosec // a count
+		{"dead letters", number(func(o *Outage) int { return int(o.Balance.ByOutcome[deadLetters]) })},
 		{"log: accepted = settled + open", func(o *Outage) string {
-			return fmt.Sprintf("%s = %s + %s", grouped(int(o.Balance.Accepted)), grouped(int(o.Balance.Settled)), grouped(int(o.Balance.Open))) //nolint:gosec // counts
+			return fmt.Sprintf("%s = %s + %s", grouped(int(o.Balance.Accepted)), grouped(int(o.Balance.Settled)), grouped(int(o.Balance.Open)))
 		}},
 	}
 }

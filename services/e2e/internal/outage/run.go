@@ -102,7 +102,7 @@ func (r *runner) begin(ctx context.Context) error {
 	if r.ids, err = r.world.Sim.IDs(ctx, key.Contract, 0, r.Contracts); err != nil {
 		return err
 	}
-	r.say(ctx, "every contract is made known to Enneo")
+	r.out.InfoContext(ctx, "every contract is made known to Enneo")
 	for _, id := range r.ids {
 		if err := r.world.Change(ctx, r.ingestor, id, simclient.StatusActive); err != nil {
 			return err
@@ -119,7 +119,7 @@ func (r *runner) outage(ctx context.Context, system string) (*Outage, error) {
 	loading, stop := context.WithCancel(ctx)
 	defer stop()
 	load := startLoad(loading, r.world, r.ingestor, r.ids, r.Every)
-	r.say(ctx, "load begins")
+	r.out.InfoContext(ctx, "load begins")
 	if err := wait(ctx, r.Before); err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (r *runner) outage(ctx context.Context, system string) (*Outage, error) {
 	}
 	p.AcceptedDuring = load.accepted() - p.AcceptedBefore
 	r.accepted += load.accepted()
-	r.say(ctx, "load ends", "accepted", load.accepted())
+	r.out.InfoContext(ctx, "load ends", "accepted", load.accepted())
 	if system == simclient.Enneo {
 		if err := r.world.Read(ctx, r.MaxWait+settleLimit); err != nil {
 			return nil, err
@@ -146,7 +146,7 @@ func (r *runner) outage(ctx context.Context, system string) (*Outage, error) {
 	if err := r.world.Sim.ClearFaults(ctx, system); err != nil {
 		return nil, err
 	}
-	r.say(ctx, "back", "system", system)
+	r.out.InfoContext(ctx, "back", "system", system)
 	var err error
 	if p.Balance, err = r.settled(ctx); err != nil {
 		return nil, err
@@ -165,7 +165,7 @@ func (r *runner) outage(ctx context.Context, system string) (*Outage, error) {
 func (r *runner) kill(ctx context.Context, p *Outage) error {
 	p.Died = time.Now()
 	_, err := r.world.Sim.AddFault(ctx, simclient.Fault{System: p.System, Action: simclient.Reset})
-	r.say(ctx, "dead", "system", p.System)
+	r.out.InfoContext(ctx, "dead", "system", p.System)
 	return err
 }
 
@@ -176,10 +176,6 @@ func (r *runner) settled(ctx context.Context) (ledger.Balance, error) {
 		return ledger.Balance{}, err
 	}
 	return r.world.SettledWithin(ctx, settleLimit, r.accepted)
-}
-
-func (r *runner) say(ctx context.Context, what string, more ...any) {
-	r.out.InfoContext(ctx, what, more...)
 }
 
 // wait returns when the time is over, or with the error of ctx.
