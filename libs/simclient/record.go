@@ -3,6 +3,7 @@ package simclient
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/enneo-ai/enneo-bridge/libs/key"
 )
@@ -138,13 +139,15 @@ type Customer struct {
 	Override map[string]json.RawMessage `json:"override,omitempty"`
 }
 
-// HostileIDs returns identifiers that are valid and unpleasant: subject and path separators, wildcards, percent and
-// equals escapes, quotes, control characters, other alphabets, and the longest id of 50 characters.
+// HostileIDs returns identifiers that are valid and unpleasant: subject and path separators, wildcards, percent and equals
+// escapes, quotes, control characters and line breaks, other alphabets and directions, one word in both forms of Unicode, the same
+// digits with and without a zero in front, and the longest ids of 50 characters.
 func HostileIDs() []string {
 	return []string{
 		"VN.100.001", "VN*", "VN>", "VN 100 001", " ", ".", "..", "../../etc/passwd", "a/b", `a\b`, "a%2Fb", "a=2Eb", "a?b=c&d#e",
 		"a;b,c", `"quoted"`, "'; DROP TABLE contracts; --", "<script>alert(1)</script>", "{{.ID}}", "${ID}", "a\nb", "a\x00b", "a\tb",
 		"Vertrag-Müßig-Öl", "Vertrag-Mu\u0308ßig", "契約-一〇〇", "عقد-١٠٠", "🔌⚡", "vn-100001", "0100001", "100001.0", "1e5", "null", "true",
+		"Größe", "Gro\u0308ße", "100001", "a\r\nSet-Cookie: b=c", "\u202e1-NV", "\u200bVN-1", strings.Repeat("🔌", key.MaxIDLength),
 		"ÄÖÜäöüßÄÖÜäöüßÄÖÜäöüßÄÖÜäöüßÄÖÜäöüßÄÖÜäöüßÄÖÜäöüßÄ",
 	}
 }

@@ -216,7 +216,11 @@ func (d *deliverer) contentOf(s *bridgev1.Snapshot) string {
 	if s.GetGone() {
 		return enneo.ContentHash(d.target.Version(), "gone")
 	}
-	return enneo.ContentHash(d.target.Version(), s.GetProfile(), s.GetBody())
+	body, err := enneo.WithIDs(s.GetBody(), d.enneoID)
+	if err != nil {
+		body = s.GetBody() // It is refused when it is sent.
+	}
+	return enneo.ContentHash(d.target.Version(), s.GetProfile(), body)
 }
 
 // settleUnchanged settles a snapshot that Enneo is known to have already, without a request.

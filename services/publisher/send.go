@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/enneo-ai/enneo-bridge/libs/deadletter"
+	"github.com/enneo-ai/enneo-bridge/libs/enneo"
 	"github.com/enneo-ai/enneo-bridge/libs/failpoint"
 	"github.com/enneo-ai/enneo-bridge/libs/fault"
 	"github.com/enneo-ai/enneo-bridge/libs/key"
@@ -90,9 +91,28 @@ func (d *deliverer) request(ctx context.Context, k key.Key, s *bridgev1.Snapshot
 	if id := s.GetCustomerId(); id != "" {
 		customer = d.enneoID(id)
 	}
-	return d.target.Deliver(ctx, mind.Delivery{
-		Kind: k.Kind, ID: d.enneoID(k.ID), CustomerID: customer, Body: s.GetBody(), Gone: s.GetGone(),
-	})
+	body, err := d.named(k.Kind, s)
+	if err != nil {
+		return err
+	}
+	return d.target.Deliver(ctx, mind.Delivery{Kind: k.Kind, ID: d.enneoID(k.ID), CustomerID: customer, Body: body, Gone: s.GetGone()})
+}
+
+// named is a snapshot's body with Enneo's ids. An ERP's id may be as long as Enneo's own may be: what the source's template adds can
+// make it too long, which is a permanent fault of the key.
+func (d *deliverer) named(kind key.Kind, s *bridgev1.Snapshot) (string, error) {
+	if s.GetGone() {
+		return "", nil
+	}
+	body, err := enneo.WithIDs(s.GetBody(), d.enneoID)
+	if err != nil || body == s.GetBody() {
+		return body, err //nolint:wrapcheck // It is told as the reason of a passing fault, in one word.
+	}
+	validate := enneo.ValidateContract
+	if kind == key.Customer {
+		validate = enneo.ValidateCustomer
+	}
+	return body, enneo.Validate(validate, body) //nolint:wrapcheck // It is a fault.
 }
 
 // believed is the fault of a request that began then, as it counts: a refusal of the key is for good only if others are taken meanwhile.
