@@ -3,11 +3,14 @@ package publisher
 import (
 	"encoding/json"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/enneo-ai/enneo-bridge/libs/deadletter"
+	"github.com/enneo-ai/enneo-bridge/libs/fault"
 	"github.com/enneo-ai/enneo-bridge/libs/key"
 	"github.com/enneo-ai/enneo-bridge/libs/simclient"
 )
@@ -41,26 +44,52 @@ func TestEnneoIsGivenItsOwnIDsInPathAndBody(t *testing.T) {
 	}
 }
 
-func TestAnIDThatIsTooLongForEnneoBecomesADeadLetter(t *testing.T) {
+// TestWhatCannotBeSentBecomesADeadLetterByItself: no other delivery has to succeed, as it has to before a refusal of Enneo counts.
+func TestWhatCannotBeSentBecomesADeadLetterByItself(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	d := w.replica(north)
-	long := contract(strings.Repeat("ä", key.MaxIDLength-1))
-	p := w.change(long, 1)
-	healthy := contract("VN-2")
-	w.settled(healthy, w.change(healthy, 1))
-	w.settled(long, p)
-	var letters []string
-	w.must(d.dead.Each(t.Context(), deadletter.Filter{Stage: deadletter.StagePublish}, func(l deadletter.Letter) error {
-		letters = append(letters, l.Value.GetReason()+" "+l.Value.GetField())
-		return nil
-	}))
-	if diff := cmp.Diff([]string{"unmappable contract.id"}, letters); diff != "" {
-		t.Errorf("dead letters differ (-want +got):\n%s", diff)
-	}
-	writes, err := w.sim.Writes(t.Context(), simclient.Ref{})
-	w.must(err)
-	if len(writes) != 1 || writes[0].ID != "n-VN-2" {
-		t.Errorf("Enneo was given %d records, want that of the other contract alone", len(writes))
+	for name, c := range map[string]struct {
+		id     string
+		change func(*deliverer)
+		want   string
+	}{
+		"a segment that leads up a path":  {"..", nil, "no_request "},
+		"too long with what is put first": {strings.Repeat("ä", key.MaxIDLength-1), north, "unmappable contract.id"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			gate := &deafGate{}
+			d := w.replica(func(d *deliverer) {
+				d.gate = gate
+				if c.change != nil {
+					c.change(d)
+				}
+			})
+			k := contract(c.id)
+			w.settled(k, w.change(k, 1))
+			var letters []string
+			w.must(d.dead.Each(t.Context(), deadletter.Filter{Stage: deadletter.StagePublish}, func(l deadletter.Letter) error {
+				letters = append(letters, l.Value.GetReason()+" "+l.Value.GetField())
+				return nil
+			}))
+			if diff := cmp.Diff([]string{c.want}, letters); diff != "" {
+				t.Errorf("dead letters differ (-want +got):\n%s", diff)
+			}
+			writes, err := w.sim.Writes(t.Context(), simclient.Ref{})
+			w.must(err)
+			if len(writes) > 0 || gate.reports.Load() > 0 {
+				t.Errorf("Enneo was given %d records, and its gate told %d times; want neither", len(writes), gate.reports.Load())
+			}
+		})
 	}
 }
+
+// deafGate is open, and counts what it is told.
+type deafGate struct{ reports atomic.Int32 }
+
+func (g *deafGate) Report(*fault.Fault) bool {
+	g.reports.Add(1)
+	return false
+}
+
+func (g *deafGate) Shut() (bool, time.Time) { return false, time.Time{} }

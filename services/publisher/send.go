@@ -69,16 +69,10 @@ func (d *deliverer) send(ctx context.Context, k key.Key, snap snapshot, entry le
 	}
 	f := fault.Of(d.request(ctx, k, snap.Value))
 	failpoint.Hit("publisher.request.done")
-	if f != nil && f.Scope == fault.Target {
-		d.quota.Hold(ctx, f.RetryAfter)
+	if !unsent(f) {
+		d.heard(ctx, k, snap.Value, f, time.Since(began))
+		f = d.believed(k, f, began)
 	}
-	if d.gate.Report(f) {
-		d.logger.WarnContext(ctx, "the gate to enneo has changed", "shut", f != nil && f.Scope == fault.Target)
-	}
-	took := time.Since(began)
-	d.pace.Note(took)
-	d.metrics.requested(ctx, k, snap.Value, f, took)
-	f = d.believed(k, f, began)
 	return d.conclude(ctx, attempt{
 		key: k, snapshot: snap.Value, token: intended.GetIntent().GetToken(), content: content, number: int(intended.GetAttempts()),
 		// Whoever lost its turn, or died in it, may have left one behind as well.
@@ -113,6 +107,21 @@ func (d *deliverer) named(kind key.Kind, s *bridgev1.Snapshot) (string, error) {
 		validate = enneo.ValidateCustomer
 	}
 	return body, enneo.Validate(validate, body) //nolint:wrapcheck // It is a fault.
+}
+
+// unsent tells whether a request could not even be made. That is known without Enneo, says nothing about it, and is final.
+func unsent(f *fault.Fault) bool { return f != nil && f.Permanent && f.Status == 0 }
+
+// heard passes on what a request that took so long says about Enneo as a whole.
+func (d *deliverer) heard(ctx context.Context, k key.Key, s *bridgev1.Snapshot, f *fault.Fault, took time.Duration) {
+	if f != nil && f.Scope == fault.Target {
+		d.quota.Hold(ctx, f.RetryAfter)
+	}
+	if d.gate.Report(f) {
+		d.logger.WarnContext(ctx, "the gate to enneo has changed", "shut", f != nil && f.Scope == fault.Target)
+	}
+	d.pace.Note(took)
+	d.metrics.requested(ctx, k, s, f, took)
 }
 
 // believed is the fault of a request that began then, as it counts: a refusal of the key is for good only if others are taken meanwhile.

@@ -18,7 +18,12 @@ var ErrLater = errors.New("503 with Retry-After")
 
 // Post sends a webhook to the ingestor at a base URL as the ERP does, and fails unless it was answered 202.
 func (w *World) Post(ctx context.Context, ingestor, body string) error {
-	return post(ctx, ingestor+"/webhooks/"+SourceName, "application/json", body)
+	return w.PostTo(ctx, ingestor, SourceName, body)
+}
+
+// PostTo is Post for another source, which has to have the same secret.
+func (w *World) PostTo(ctx context.Context, ingestor, source, body string) error {
+	return post(ctx, ingestor+"/webhooks/"+source, "application/json", body)
 }
 
 // PostEvent sends a CloudEvent about a contract, in structured mode. The log recognises it by its id.
