@@ -46,7 +46,7 @@ func TestHostileIDsReachExactlyTheirContract(t *testing.T) {
 			must(t, err)
 			must(t, tell(t.Context(), ingestor, id))
 		}
-		w.settled(int(accepted) + len(ids)) //nolint:gosec // a count
+		w.settled(int(accepted) + len(ids))
 		must(t, w.Idle(t.Context()))
 		for _, system := range []string{simclient.Powercloud, simclient.Enneo} {
 			got := w.counts(system, key.Contract)

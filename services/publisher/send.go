@@ -100,13 +100,13 @@ func (d *deliverer) named(kind key.Kind, s *bridgev1.Snapshot) (string, error) {
 	}
 	body, err := enneo.WithIDs(s.GetBody(), d.enneoID)
 	if err != nil || body == s.GetBody() {
-		return body, err //nolint:wrapcheck // It is told as the reason of a passing fault, in one word.
+		return body, err
 	}
 	validate := enneo.ValidateContract
 	if kind == key.Customer {
 		validate = enneo.ValidateCustomer
 	}
-	return body, enneo.Validate(validate, body) //nolint:wrapcheck // It is a fault.
+	return body, enneo.Validate(validate, body)
 }
 
 // unsent tells whether a request could not even be made. That is known without Enneo, says nothing about it, and is final.
