@@ -101,8 +101,17 @@ func (t *text) UnmarshalYAML(node ast.Node) error {
 	return nil
 }
 
+// errGivenUp says that the YAML library did not survive a file.
+var errGivenUp = errors.New("is not valid YAML: its parser gives up on it")
+
 // decode reads the YAML strictly: unknown and repeated fields are errors.
-func decode(file string, content []byte) (*schema, error) {
+func decode(file string, content []byte) (decoded *schema, err error) {
+	// goccy/go-yaml 1.19.2 panics on some files that are no YAML. The service is to say which file it was, with all else that is wrong.
+	defer func() {
+		if recover() != nil {
+			decoded, err = nil, fmt.Errorf("%s: %w", file, errGivenUp)
+		}
+	}()
 	dec := yaml.NewDecoder(bytes.NewReader(content), yaml.Strict())
 	var raw schema
 	if err := dec.Decode(&raw); err != nil {

@@ -19,6 +19,8 @@ type Outage struct {
 	Began, Died, Recovered time.Time
 	// AcceptedBefore and AcceptedDuring are the webhooks that were answered 202; the latter reach to the end of the load.
 	AcceptedBefore, AcceptedDuring uint64
+	// Repeated is how many webhooks were answered 503 and repeated; each of them may be in the log as well.
+	Repeated uint64
 	// Sent is how many webhooks were accepted in the whole run until then.
 	Sent uint64
 	// Reads are the requests to the ERP, Requests those to Enneo.

@@ -2,23 +2,28 @@ package outage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/enneo-ai/enneo-bridge/libs/simclient"
 	"github.com/enneo-ai/enneo-bridge/services/e2e/internal/rig"
 )
 
 // senders share the contracts; each has one webhook under way at a time.
 const senders = 8
 
-// load changes contracts all the time, and tells of each change. Every webhook has to be accepted at the first attempt:
-// neither the ERP nor Enneo is any of the ingestor's business.
+// again is the pause before a webhook is repeated that was answered 503.
+const again = 200 * time.Millisecond
+
+// load changes contracts all the time, and tells of each change until it is accepted. Neither the ERP nor Enneo is any of the
+// ingestor's business, so it answers 503 only if the disk under the log is slow; whatever else it answers ends the run.
 type load struct {
-	group *errgroup.Group
-	n     atomic.Uint64
+	group       *errgroup.Group
+	n, repeated atomic.Uint64
 }
 
 // startLoad changes each contract once per every until ctx ends. A change that has begun is finished.
@@ -47,10 +52,30 @@ func (l *load) send(ctx context.Context, world *rig.World, ingestor string, ids 
 		case <-tick.C:
 		}
 		// A status of its own for each change: what Enneo is told is never what it has already.
-		if err := world.Change(context.WithoutCancel(ctx), ingestor, ids[i%len(ids)], 10_000+i); err != nil {
+		if err := l.change(context.WithoutCancel(ctx), world, ingestor, ids[i%len(ids)], 10_000+i); err != nil {
 			return err
 		}
-		l.n.Add(1)
+	}
+}
+
+func (l *load) change(ctx context.Context, world *rig.World, ingestor, id string, status int) error {
+	if _, err := world.Sim.Change(ctx, simclient.Change{Contracts: []string{id}, StatusID: status}); err != nil {
+		return err
+	}
+	hint, err := rig.Hint(id)
+	if err != nil {
+		return err
+	}
+	for {
+		err := world.Post(ctx, ingestor, hint)
+		if !errors.Is(err, rig.ErrLater) {
+			l.n.Add(1)
+			return err
+		}
+		l.repeated.Add(1)
+		if err := wait(ctx, again); err != nil {
+			return err
+		}
 	}
 }
 

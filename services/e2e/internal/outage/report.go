@@ -129,6 +129,7 @@ func rows() []row {
 		{"dead for", func(o *Outage) string { return o.Recovered.Sub(o.Died).Round(time.Second).String() }},
 		{"webhooks accepted before", number(func(o *Outage) int { return int(o.AcceptedBefore) })},
 		{"webhooks accepted during", number(func(o *Outage) int { return int(o.AcceptedDuring) })},
+		{"webhooks answered 503, and repeated", number(func(o *Outage) int { return int(o.Repeated) })},
 		{"probes of the dead system, all replicas", number((*Outage).Probes)},
 		{"longest pause between two of them", func(o *Outage) string { return o.Of().LongestPause.Round(time.Second).String() }},
 		{"good ERP reads before (per contract)", count(func(o *Outage) *Count { return &o.Reads.Before })},

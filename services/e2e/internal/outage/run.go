@@ -134,7 +134,7 @@ func (r *runner) outage(ctx context.Context, system string) (*Outage, error) {
 	if err := load.wait(); err != nil {
 		return nil, err
 	}
-	p.AcceptedDuring = load.accepted() - p.AcceptedBefore
+	p.AcceptedDuring, p.Repeated = load.accepted()-p.AcceptedBefore, load.repeated.Load()
 	r.accepted += load.accepted()
 	r.out.InfoContext(ctx, "load ends", "accepted", load.accepted())
 	if system == simclient.Enneo {
