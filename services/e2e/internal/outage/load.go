@@ -68,8 +68,10 @@ func (l *load) change(ctx context.Context, world *rig.World, ingestor, id string
 	}
 	for {
 		err := world.Post(ctx, ingestor, hint)
-		if !errors.Is(err, rig.ErrLater) {
+		if err == nil {
 			l.n.Add(1)
+		}
+		if !errors.Is(err, rig.ErrLater) {
 			return err
 		}
 		l.repeated.Add(1)
