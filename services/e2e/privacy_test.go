@@ -130,10 +130,12 @@ func contractOf(id string, p canary.Person) simclient.Contract {
 }
 
 func partyOf(p canary.Person) (simclient.Party, simclient.Addresses) {
-	optional := func(text string) simclient.Optional { return simclient.Optional(text) }
-	return simclient.Party{
-		Firstname: optional(p.Firstname), Lastname: optional(p.Lastname), Company: optional(p.Company), Email: optional(p.Email), Phone: optional(p.Phone),
-	}, simclient.Addresses{
+	type optional = simclient.Optional
+	party := simclient.Party{
+		Firstname: optional(p.Firstname), Lastname: optional(p.Lastname), Company: optional(p.Company),
+		Email: optional(p.Email), Phone: optional(p.Phone),
+	}
+	return party, simclient.Addresses{
 		DeliveryStreet: p.Street, DeliveryHouseNumber: p.HouseNumber, DeliveryZip: p.Zip, DeliveryCity: p.City,
 		BillingStreet: optional(p.Street), BillingHouseNumber: optional(p.HouseNumber), BillingZip: optional(p.Zip), BillingCity: optional(p.City),
 	}
@@ -200,7 +202,6 @@ func (w *world) faultsPass(ingestor string) {
 	} {
 		for _, system := range []string{simclient.Powercloud, simclient.Enneo} {
 			if fault.System == "" || fault.System == system {
-				fault := fault
 				fault.System, fault.EntityID, fault.Count = system, mainID, 1
 				_, err := w.Sim.AddFault(w.t.Context(), fault)
 				if system == simclient.Enneo && fault.Action == simclient.WrongID {
