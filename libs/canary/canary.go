@@ -70,7 +70,10 @@ var kinds = []kind{
 	{"a made-up IBAN", regexp.MustCompile(`DE\d\d` + bankCode + `\d{10}`)},
 	{"a made-up phone number", regexp.MustCompile(`\+49(3023125|6990009|4066969|2214710|8999998)\d{3,4}`)},
 	{"a made-up meter number", regexp.MustCompile(`1KAN\d{8}`)},
-	{"a secret of a test", regexp.MustCompile(regexp.QuoteMeta(InstanceHash))},
+	{"a made-up mail address", regexp.MustCompile(`[\w.+-]+@example\.(com|net|org)`)},
+	{"a person of a test", regexp.MustCompile(`Erika|Mustermann|DE02120300000000202051|DE89370400440532013000`)},
+	{"a secret of a test", regexp.MustCompile(InstanceHash + `|hunter2|topsecret|s3cr[3e]t|header\.payload\.signature|whsec_[\w+/=-]+`)},
+	{"a secret of the simulator", regexp.MustCompile(`(powercloud|lynqtech|generic|enneo)-development|development-only`)},
 }
 
 // encoded are the ways in which a text stands in base64, by how many bytes come before it; without the characters that

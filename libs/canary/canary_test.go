@@ -12,7 +12,7 @@ func TestEveryValueIsFound(t *testing.T) {
 	t.Parallel()
 	values := append(canary.NewPerson(7).Told(), canary.Secret("webhook"), canary.InstanceHash,
 		// Of the simulator's, and as another system may write it.
-		"DE30999000010123456789", "+493023125123", strings.ToUpper(canary.Secret("x")))
+		"DE30999000010123456789", "+493023125123", "anna.mueller1@example.org", "powercloud-development", strings.ToUpper(canary.Secret("x")))
 	for _, value := range values {
 		for _, text := range []string{value, `{"value":"` + value + `"}`, "\x00\xff" + value + "\xff"} {
 			if len(canary.Find([]byte(text))) == 0 {
@@ -38,7 +38,7 @@ func TestACanaryIsFoundInBase64WhateverStandsAroundIt(t *testing.T) {
 
 func TestNothingIsFoundInWhatIsNoCanary(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"", "ok  \tgithub.com/enneo-ai/enneo-bridge/libs/key\t0.1s", "DE02120300000000202051", "+49301234567", `{"secret":"[redacted]"}`} {
+	for _, text := range []string{"", "ok  \tgithub.com/enneo-ai/enneo-bridge/libs/key\t0.1s", "DE02120300000000202052", "+49301234567", "user@example.invalid", `{"secret":"[redacted]"}`} {
 		if found := canary.Find([]byte(text)); len(found) > 0 {
 			t.Errorf("%v is found in %q", found, text)
 		}
