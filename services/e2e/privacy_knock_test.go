@@ -53,6 +53,7 @@ func (w *world) knock(ingestor string) {
 		}, known, http.StatusAccepted},
 		{"a body that names nobody", hooks, map[string]string{"X-Webhook-Secret": secret}, encoded(nobody), http.StatusAccepted},
 		{"data in the place of an id", hooks, map[string]string{"X-Webhook-Secret": secret}, encoded(map[string]any{"contractId": nobody}), http.StatusAccepted},
+		{"data in the place of one of two ids", hooks, map[string]string{"X-Webhook-Secret": secret}, encoded(map[string]any{"contractId": nobody, "customerId": customerID}), http.StatusAccepted},
 		{"an id that is too long", hooks, map[string]string{"X-Webhook-Secret": secret}, encoded(map[string]any{"contractId": strings.Repeat(nobody.Lastname, 9)}), http.StatusAccepted},
 	} {
 		req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, ingestor+tc.path, strings.NewReader(tc.body))
