@@ -51,19 +51,27 @@ func TestTheOutputIsThatOfGoTest(t *testing.T) {
 
 func TestATestThatFailsIsShownAndOneThatPassesIsNot(t *testing.T) {
 	t.Parallel()
-	var got bytes.Buffer
-	if err := sift.Sift(bytes.NewReader(goTest(t, "broken", "-json")), &got, io.Discard, false); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"broken_test.go:7: this is seen", "--- FAIL: TestFails", "FAIL\tgithub.com/"} {
-		if !strings.Contains(got.String(), want) {
-			t.Errorf("%q is not shown:\n%s", want, got.String())
-		}
-	}
-	for _, other := range []string{"this is not seen", "=== RUN"} {
-		if strings.Contains(got.String(), other) {
-			t.Errorf("%q is shown:\n%s", other, got.String())
-		}
+	for name, shown := range map[string][]string{
+		"broken": {"broken_test.go:7: this is seen", "--- FAIL: TestFails", "FAIL\tgithub.com/"},
+		"dying":  {"before the end", "panic: the end", "dying_test.go:8", "FAIL\tgithub.com/"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got bytes.Buffer
+			if err := sift.Sift(bytes.NewReader(goTest(t, name, "-json")), &got, io.Discard, false); err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range shown {
+				if !strings.Contains(got.String(), want) {
+					t.Errorf("%q is not shown:\n%s", want, got.String())
+				}
+			}
+			for _, other := range []string{"this is not seen", "=== RUN"} {
+				if strings.Contains(got.String(), other) {
+					t.Errorf("%q is shown:\n%s", other, got.String())
+				}
+			}
+		})
 	}
 }
 
