@@ -126,7 +126,13 @@ func (b *Bucket[T, M]) Change(ctx context.Context, k string, change func(M) erro
 
 // Each calls visit with every record, in the order of writing, until visit returns an error or all have been seen.
 func (b *Bucket[T, M]) Each(ctx context.Context, visit func(k string, entry Entry[T, M]) error) error {
-	watcher, err := b.kv.WatchAll(ctx, jetstream.IgnoreDeletes())
+	return b.EachLike(ctx, ">", visit)
+}
+
+// EachLike is Each for the records whose key fits a pattern of NATS subjects, for example "erp.contract.*". Memory does not
+// grow with their number; visit must not block for long.
+func (b *Bucket[T, M]) EachLike(ctx context.Context, pattern string, visit func(k string, entry Entry[T, M]) error) error {
+	watcher, err := b.kv.Watch(ctx, pattern, jetstream.IgnoreDeletes())
 	if err != nil {
 		return fmt.Errorf("list %s: %w", b.name, err)
 	}
