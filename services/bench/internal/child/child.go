@@ -215,6 +215,31 @@ func (p *Process) Await(ctx context.Context, what string, check func(context.Con
 	}
 }
 
+// Succeeded waits until a process has ended by itself, without an error, and returns the most memory that it had, in bytes.
+func (p *Process) Succeeded(ctx context.Context) (peak int64, err error) {
+	select {
+	case <-p.exited:
+	case <-ctx.Done():
+		return 0, fmt.Errorf("wait for the end of %s: %w\n%s", p.Name, ctx.Err(), p.tail())
+	}
+	if used, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		peak = used.Maxrss << 10 // In KiB on Linux (getrusage(2)).
+	}
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		return peak, fmt.Errorf("%s ended with exit code %d\n%s", p.Name, code, p.tail())
+	}
+	return peak, nil
+}
+
+// Kill ends the process without warning, and waits until it is gone.
+func (p *Process) Kill() error {
+	if err := p.cmd.Process.Kill(); err != nil {
+		return fmt.Errorf("kill %s: %w", p.Name, err)
+	}
+	<-p.exited
+	return nil
+}
+
 func (p *Process) tail() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
