@@ -254,7 +254,21 @@ func (w *world) profile(changes ...string) string {
 	w.t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "libs", "profile", "builtin", "generic.yaml"))
 	w.must(err)
-	changed := string(text)
+	return w.profileOf(string(text), changes...)
+}
+
+// withoutLists is a generic profile that has no lists.
+func (w *world) withoutLists() string {
+	w.t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "libs", "profile", "builtin", "generic.yaml"))
+	w.must(err)
+	before, rest, _ := strings.Cut(string(text), "  list_changed:")
+	_, after, _ := strings.Cut(rest, "# success:")
+	return w.profileOf(before + "#" + after)
+}
+
+func (w *world) profileOf(changed string, changes ...string) string {
+	w.t.Helper()
 	for i := 0; i < len(changes); i += 2 {
 		if !strings.Contains(changed, changes[i]) {
 			w.t.Fatalf("the generic profile has no %q", changes[i])
