@@ -309,3 +309,19 @@ func TestBucketThatIsMissingIsNamed(t *testing.T) {
 		t.Error("a bucket that does not exist was opened")
 	}
 }
+
+func TestEachLikeVisitsWhatFitsAlone(t *testing.T) {
+	t.Parallel()
+	b := open(t, bustest.Start(t).Connect(t))
+	for i, k := range []string{"erp.contract.1", "erp.customer.1", "erp.contract.2", "erp2.contract.1"} {
+		put(t, b, k, uint64(i), 0)
+	}
+	var visited []string
+	err := b.EachLike(t.Context(), "erp.contract.*", func(k string, _ entry) error {
+		visited = append(visited, k)
+		return nil
+	})
+	if err != nil || !slices.Equal(visited, []string{"erp.contract.1", "erp.contract.2"}) {
+		t.Errorf("visited %v, %v", visited, err)
+	}
+}

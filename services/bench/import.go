@@ -51,7 +51,7 @@ func imports(ctx context.Context, r *run) ([]*report.Table, error) {
 	all := []*importing{
 		{name: "undisturbed", contracts: r.times(importContracts)},
 		{name: "undisturbed", contracts: r.times(importPart)},
-		{name: "Enneo answers 2 % with 429, Retry-After: 1", contracts: r.times(importPart)},
+		{name: "Enneo answers 2 of 1,000 with 429, Retry-After: 1", contracts: r.times(importPart)},
 		{name: "reconciler killed (-9) in the middle, started again", contracts: r.times(importPart)},
 	}
 	for i, one := range all {
@@ -82,7 +82,7 @@ func (m *importing) measure(ctx context.Context, refusing, killing bool) (err er
 	}
 	if refusing {
 		_, err := m.sim.AddFault(ctx, simclient.Fault{
-			System: simclient.Enneo, Method: "PUT", Action: simclient.Status, Status: 429, RetryAfter: "1", Probability: 0.02,
+			System: simclient.Enneo, Method: "PUT", Action: simclient.Status, Status: 429, RetryAfter: "1", Probability: 0.002,
 		})
 		if err != nil {
 			return err

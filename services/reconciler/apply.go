@@ -95,7 +95,7 @@ func (r *run) each(ctx context.Context, all []*work, do func(ctx context.Context
 			return r.persist(ctx, "nats", func() error { return do(ctx, w) })
 		})
 	}
-	return group.Wait() //nolint:wrapcheck // do has said what failed.
+	return group.Wait()
 }
 
 // carry appends events, stores snapshots and passes them on, in this order: a process that dies in between has told of

@@ -22,11 +22,6 @@ func Command(args []string, stderr io.Writer) app.RunFunc {
 		case err != nil:
 			return failure(err)
 		}
-		o.Differ = func(d Difference) {
-			if o.DryRun {
-				env.Logger.InfoContext(ctx, "difference", "key", d.Key.String(), "what", d.What, "fields", d.Fields)
-			}
-		}
 		return With(o)(ctx, env)
 	}
 }
@@ -41,7 +36,7 @@ func parse(args []string, stderr io.Writer) (Options, error) {
 	flags.StringVar(&sources, "source", "", "only these sources, comma-separated")
 	flags.StringVar(&since, "since", "", "list changes since this time (2026-11-24T10:00:00Z) or that long ago (48h) instead of the last run")
 	flags.BoolVar(&o.Full, "full", false, "compare everything")
-	flags.BoolVar(&o.DryRun, "dry-run", false, "change nothing, log what differs")
+	flags.BoolVar(&o.DryRun, "dry-run", false, "change nothing, only count; bridge reconcile --dry-run shows what differs, which has no place in a log")
 	flags.BoolVar(&o.AllowGone, "allow-gone", false, "tell everything gone that is missing, however much it is")
 	flags.BoolVar(&o.Once, "once", false, "reconcile once in spite of RECONCILE_SCHEDULE")
 	if err := flags.Parse(args); err != nil {

@@ -32,7 +32,7 @@ var errNoProgress = errors.New("the ERP gave a page that it had given before: it
 func (r *run) pages(ctx context.Context, op profile.Operation, since time.Time, visit func(ctx context.Context, items []item, h *horizon) error) error {
 	l, _ := r.source.Profile.Listing(op)
 	args := profile.Args{"limit": strconv.Itoa(r.cfg.PageSize)}
-	if !since.IsZero() || op == profile.ListChanged || op == profile.ListChangedCustomers {
+	if !since.IsZero() {
 		args["since"] = since.UTC().Format(time.RFC3339)
 	}
 	var (
@@ -170,7 +170,7 @@ func (r *run) persist(ctx context.Context, what string, call func() error) error
 			r.waits("")
 			return nil
 		case ctx.Err() != nil:
-			return context.Cause(ctx) //nolint:wrapcheck // Why the run ends.
+			return context.Cause(ctx)
 		case isFault && f.Permanent, time.Since(began) > r.cfg.Patience:
 			return err
 		}
@@ -192,7 +192,7 @@ func rest(ctx context.Context, d time.Duration) error {
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return context.Cause(ctx) //nolint:wrapcheck // Why the run ends.
+		return context.Cause(ctx)
 	case <-timer.C:
 		return nil
 	}
@@ -237,7 +237,7 @@ func (r *run) backlog(ctx context.Context) (int, error) {
 			return 0, err
 		}
 		info := consumer.CachedInfo()
-		sum += int(info.NumPending) + info.NumAckPending //nolint:gosec // A number of messages.
+		sum += int(info.NumPending) + info.NumAckPending
 	}
 	return sum, nil
 }

@@ -25,7 +25,7 @@ type oldest []aged
 func (o oldest) Len() int           { return len(o) }
 func (o oldest) Less(i, j int) bool { return o[i].read.After(o[j].read) }
 func (o oldest) Swap(i, j int)      { o[i], o[j] = o[j], o[i] }
-func (o *oldest) Push(x any)        { *o = append(*o, x.(aged)) } //nolint:forcetypeassert // Only this file pushes.
+func (o *oldest) Push(x any)        { *o = append(*o, x.(aged)) } //nolint:errcheck // Only this file pushes.
 func (o *oldest) Pop() any {
 	last := (*o)[len(*o)-1]
 	*o = (*o)[:len(*o)-1]

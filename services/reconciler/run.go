@@ -124,7 +124,9 @@ func (s *service) reconcile(ctx context.Context, o Options) error {
 		return failure(errors.New("interrupted; the next run goes on"))
 	}
 	if due && !o.DryRun {
-		errs = append(errs, s.noteReconciled(ctx, epoch))
+		if err := s.noteReconciled(ctx, epoch); err != nil {
+			return failure(err)
+		}
 	}
 	return verdict(errs)
 }
@@ -265,6 +267,9 @@ func (r *run) choose(stored *bridgev1.Reconciliation) (since time.Time) {
 		r.mode = Full
 	case changes:
 		r.mode = Changed
+		if since.IsZero() || r.opts.Full && !given {
+			since = time.Unix(0, 0) // Whatever has ever changed is everything.
+		}
 	default:
 		r.mode = Reread
 	}

@@ -149,8 +149,12 @@ func (s *service) run(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 		}
-		// One that fails has said so; the next one goes on where it was.
-		if err := s.reconcile(ctx, Options{Full: everything, Report: s.options.Report}); err != nil && ctx.Err() == nil {
+		switch err := s.reconcile(ctx, Options{Full: everything, Report: s.options.Report}); {
+		case err == nil || ctx.Err() != nil:
+		case errors.Is(err, ErrBusy):
+			s.logger.InfoContext(ctx, "another process reconciles at this time", "error", err.Error())
+		default:
+			// The next one goes on where it was.
 			s.logger.ErrorContext(ctx, "reconciliation has not ended well", "error", err.Error())
 		}
 	}

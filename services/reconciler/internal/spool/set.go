@@ -144,7 +144,7 @@ type runHeap []*run
 func (h runHeap) Len() int           { return len(h) }
 func (h runHeap) Less(i, j int) bool { return compare(h[i].next, h[j].next) < 0 }
 func (h runHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *runHeap) Push(x any)        { *h = append(*h, x.(*run)) } //nolint:forcetypeassert // Only this file pushes.
+func (h *runHeap) Push(x any)        { *h = append(*h, x.(*run)) } //nolint:errcheck // Only this file pushes.
 func (h *runHeap) Pop() any {
 	last := (*h)[len(*h)-1]
 	*h = (*h)[:len(*h)-1]
