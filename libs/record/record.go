@@ -67,11 +67,15 @@ func (b *Bucket[T, M]) Get(ctx context.Context, k string) (Entry[T, M], error) {
 }
 
 func (b *Bucket[T, M]) decode(stored jetstream.KeyValueEntry) (Entry[T, M], error) {
+	return b.decodeData(stored.Value(), stored.Revision(), stored.Created())
+}
+
+func (b *Bucket[T, M]) decodeData(data []byte, revision uint64, storedAt time.Time) (Entry[T, M], error) {
 	value := M(new(T))
-	if err := ce.UnmarshalData(stored.Value(), value); err != nil {
-		return Entry[T, M]{}, fmt.Errorf("record in %s, revision %d: %w", b.name, stored.Revision(), err)
+	if err := ce.UnmarshalData(data, value); err != nil {
+		return Entry[T, M]{}, fmt.Errorf("record in %s, revision %d: %w", b.name, revision, err)
 	}
-	return Entry[T, M]{Value: value, Revision: stored.Revision(), StoredAt: stored.Created()}, nil
+	return Entry[T, M]{Value: value, Revision: revision, StoredAt: storedAt}, nil
 }
 
 // Put writes the record if its newest revision is still the given one (0: there is none) and returns the new revision.
@@ -126,13 +130,7 @@ func (b *Bucket[T, M]) Change(ctx context.Context, k string, change func(M) erro
 
 // Each calls visit with every record, in the order of writing, until visit returns an error or all have been seen.
 func (b *Bucket[T, M]) Each(ctx context.Context, visit func(k string, entry Entry[T, M]) error) error {
-	return b.EachLike(ctx, ">", visit)
-}
-
-// EachLike is Each for the records whose key fits a pattern of NATS subjects, for example "erp.contract.*". Memory does not
-// grow with their number; visit must not block for long.
-func (b *Bucket[T, M]) EachLike(ctx context.Context, pattern string, visit func(k string, entry Entry[T, M]) error) error {
-	watcher, err := b.kv.Watch(ctx, pattern, jetstream.IgnoreDeletes())
+	watcher, err := b.kv.WatchAll(ctx, jetstream.IgnoreDeletes())
 	if err != nil {
 		return fmt.Errorf("list %s: %w", b.name, err)
 	}
