@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/enneo-ai/enneo-bridge/libs/eventlog"
@@ -36,8 +35,8 @@ type work struct {
 	item
 	known
 	decision
-	// covers is the event that the snapshot covers; zero if none is to be stored.
-	covers eventlog.Last
+	// covers is what the stored snapshot covers; zero if none was stored.
+	covers position.Position
 }
 
 // apply does what a page needs.
@@ -147,7 +146,7 @@ func (r *run) append(ctx context.Context, all []*work) error {
 		for i, err := range errs {
 			switch w := pending[i]; {
 			case err == nil:
-				w.appended(acks[i])
+				w.last.Position.Sequence = acks[i].Sequence
 			case errors.Is(err, eventlog.ErrNotLast):
 				// Somebody else has told of a change: its read shows more than the listing.
 				w.decision = decision{class: classLive}
@@ -158,11 +157,6 @@ func (r *run) append(ctx context.Context, all []*work) error {
 		pending, events = left, again
 		return errors.Join(failed...)
 	})
-}
-
-// appended notes the event that was appended.
-func (w *work) appended(ack *jetstream.PubAck) {
-	w.last, w.found = eventlog.Last{Position: position.Position{Epoch: w.last.Position.Epoch, Sequence: ack.Sequence}}, true
 }
 
 // keep stores what the listing shows, if the key's newest event is still the one that it covers.
@@ -186,22 +180,18 @@ func (r *run) keep(ctx context.Context, w *work, h *horizon) error {
 			return err
 		}
 	}
-	covers, err := r.shelf.Store(ctx, w.key, next)
-	if err != nil {
-		return err
-	}
-	w.covers = eventlog.Last{Position: covers, At: last.At}
-	return nil
+	w.covers, err = r.shelf.Store(ctx, w.key, next)
+	return err
 }
 
 // pass sends a ticket to the publisher for each snapshot that was stored.
 func (r *run) pass(ctx context.Context, all []*work) error {
 	var msgs []*nats.Msg
 	for _, w := range all {
-		if w.covers.Position.IsZero() {
+		if w.covers.IsZero() {
 			continue
 		}
-		msg, err := r.shelf.Ticket(ctx, ticket.Ticket{Key: w.key, Position: w.covers.Position, Collapsed: 1})
+		msg, err := r.shelf.Ticket(ctx, ticket.Ticket{Key: w.key, Position: w.covers, Collapsed: 1})
 		if err != nil {
 			return err
 		}

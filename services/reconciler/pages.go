@@ -162,12 +162,14 @@ func (r *run) leave(ctx context.Context) (release func(), err error) {
 // persist repeats call until it succeeds, fails for good, or has failed for longer than patience.
 func (r *run) persist(ctx context.Context, what string, call func() error) error {
 	began, wait := time.Now(), firstPause
-	for {
+	for failed := false; ; failed = true {
 		err := call()
 		f, isFault := errors.AsType[*fault.Fault](err)
 		switch {
 		case err == nil:
-			r.waits("")
+			if failed {
+				r.waits("")
+			}
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,8 +32,9 @@ type reconcileProgress struct {
 // sourceProgress is how far one source has come.
 type sourceProgress struct {
 	reconciler.Progress
-	// since is when the listing of this kind began, told when the last line was written.
+	// since is when the listing of this kind began, told when the last line was written, and waited what it said it waits for.
 	since, told time.Time
+	waited      string
 }
 
 func newReconcileProgress(screen *terminal.Screen, now func() time.Time) *reconcileProgress {
@@ -52,14 +54,14 @@ func (p *reconcileProgress) note(report reconciler.Progress) {
 	if s.since.IsZero() || s.Mode != report.Mode || s.Kind != report.Kind {
 		s.since = now
 	}
-	waits := report.Waiting != "" && s.Waiting != report.Waiting
+	waits := report.Waiting != "" && s.waited != report.Waiting
 	s.Progress = report
 	switch {
 	case report.Ended:
 		delete(p.sources, report.Source)
 		p.screen.Printf("%s\n", p.end(&report, now))
 	case !p.screen.Live() && (waits || now.Sub(s.told) >= plainEvery):
-		s.told = now
+		s.told, s.waited = now, cmp.Or(report.Waiting, s.waited)
 		p.screen.Printf("%s\n", s.line(now))
 	}
 	lines := make([]string, 0, len(p.sources))
