@@ -8,7 +8,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -115,9 +114,9 @@ func (r *run) carry(ctx context.Context, all []*work, h *horizon) error {
 	return nil
 }
 
-// append appends the events of all that need one, each on the condition that its key has no newer event than what is known.
+// append appends the events of all that need one, each on the condition that its key has no newer event than what is known. So
+// a repetition, after an answer that got lost, is refused: that event is there, and is read like any other.
 func (r *run) append(ctx context.Context, all []*work) error {
-	r.step++
 	var (
 		pending []*work
 		events  []eventlog.Event
@@ -128,8 +127,6 @@ func (r *run) append(ctx context.Context, all []*work) error {
 		}
 		event, err := eventlog.NewEvent(ctx, r.shelf.Propagator, eventlog.Change{
 			Key: w.key, Origin: bridgev1.Origin_ORIGIN_RECONCILER, ReceivedAt: time.Now(),
-			// A repetition after an answer that got lost is the same event. The same key on a later page is another one.
-			SenderID: "reconciler " + r.id + " " + strconv.Itoa(r.step),
 		})
 		if err != nil {
 			return err
@@ -148,7 +145,7 @@ func (r *run) append(ctx context.Context, all []*work) error {
 			case err == nil:
 				w.last.Position.Sequence = acks[i].Sequence
 			case errors.Is(err, eventlog.ErrNotLast):
-				// Somebody else has told of a change: its read shows more than the listing.
+				// Somebody else has told of a change, whose read shows more than the listing.
 				w.decision = decision{class: classLive}
 			default:
 				left, again, failed = append(left, w), append(again, events[i]), append(failed, err)

@@ -2,7 +2,6 @@ package reconciler
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -161,7 +160,7 @@ func recordKey(source string) string { return "reconcile." + source }
 func (s *service) reconcileSource(ctx context.Context, src *source.Source, o Options, due bool, epoch uint64) error {
 	r := &run{
 		service: s, source: src, opts: o, client: s.clients[src.Name], quota: s.quotas[src.Name],
-		id: rand.Text(), logger: s.logger.With("source", src.Name), due: due, epoch: epoch,
+		logger: s.logger.With("source", src.Name), due: due, epoch: epoch,
 	}
 	r.progress = Progress{Source: src.Name, Began: time.Now()}
 	err := r.lead(ctx)
@@ -213,14 +212,11 @@ type run struct {
 	quota  *quota.Quota
 	paused *pause.Gate
 	lease  *lease.Lease
-	id     string
 	logger *slog.Logger
 	// epoch is that of the log; due: it asks for a full comparison.
 	epoch uint64
 	due   bool
-	// step counts what was appended together; with id it names those events.
-	step int
-	mode Mode
+	mode  Mode
 	// tells: customers hear of contracts that were read, since no list of customers follows.
 	tells bool
 
