@@ -130,3 +130,46 @@ func TestASourceThatIsAwayHoldsUpNoOther(t *testing.T) {
 		t.Errorf("a source that is none: exit code %d", got.code())
 	}
 }
+
+func TestByItsScheduleItStaysAndRunsAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	ends := make(chan Progress, 16)
+	done := make(chan outcome, 1)
+	go func() {
+		done <- w.runWithin(ctx, Options{Report: func(p Progress) {
+			if p.Ended {
+				ends <- p
+			}
+		}}, map[string]string{"RECONCILE_SCHEDULE": "@every 1s"})
+	}()
+	for _, want := range []Mode{Full, Changed} {
+		if got := <-ends; got.Mode != want || got.Err != nil {
+			t.Errorf("a run in mode %s ended with %v, want mode %s", got.Mode, got.Err, want)
+		}
+	}
+	stop()
+	if o := <-done; o.err != nil {
+		t.Errorf("stopped between two runs: %v", o.err)
+	}
+}
+
+func TestANewLogEpochIsFollowedByAFullComparison(t *testing.T) {
+	t.Parallel()
+	w := imported(t, 20)
+	epoch, err := w.log.Epoch(t.Context())
+	w.must(err)
+	w.must(w.log.SetBack(t.Context(), epoch))
+	for _, want := range []Mode{Full, Changed} {
+		got := w.run(Options{}, nil)
+		w.must(got.err)
+		if got.last.Mode != want {
+			t.Errorf("mode %s, want %s", got.last.Mode, want)
+		}
+		if due, _, err := w.log.ReconciliationDue(t.Context()); err != nil || due {
+			t.Errorf("a full comparison is due still: %t, %v", due, err)
+		}
+	}
+}
