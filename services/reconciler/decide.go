@@ -1,7 +1,6 @@
 package reconciler
 
 import (
-	"errors"
 	"time"
 
 	"github.com/enneo-ai/enneo-bridge/libs/eventlog"
@@ -155,5 +154,3 @@ func (t *Tally) add(c class) {
 		t.Failed++
 	}
 }
-
-var errEpoch = errors.New("the log began a new epoch meanwhile; the next run compares with that")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/enneo-ai/enneo-bridge/libs/failpoint"
 	"github.com/enneo-ai/enneo-bridge/libs/key"
@@ -21,7 +22,7 @@ func (r *run) compare(ctx context.Context, op profile.Operation) (err error) {
 	}
 	defer func() { err = errors.Join(err, listed.Close()) }()
 	var first *horizon
-	err = r.pages(ctx, op, noTime, func(ctx context.Context, items []item, h *horizon) error {
+	err = r.pages(ctx, op, time.Time{}, func(ctx context.Context, items []item, h *horizon) error {
 		if first == nil {
 			first = h
 		}
@@ -44,14 +45,7 @@ func (r *run) compare(ctx context.Context, op profile.Operation) (err error) {
 	if first == nil {
 		return nil // Nothing was read, not even an empty page.
 	}
-	if err := r.missing(ctx, l.Kind, listed, first); err != nil {
-		return err
-	}
-	if !l.Whole {
-		// The listing does not show what has changed.
-		return r.reread(ctx)
-	}
-	return nil
+	return r.missing(ctx, l.Kind, listed, first)
 }
 
 // missing appends an event for what Enneo may have and the listing did not show. The ERP is asked for each of them, twice,

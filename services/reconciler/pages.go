@@ -25,8 +25,12 @@ const (
 	backlogPause = 250 * time.Millisecond
 )
 
-// errNoProgress ends a listing that would never end.
-var errNoProgress = errors.New("the ERP gave a page that it had given before: its paging does not go on; check next, limit and offset in the profile")
+var (
+	// errNoProgress ends a listing that would never end.
+	errNoProgress = errors.New("the ERP gave a page that it had given before: its paging does not go on; check next, limit and offset in the profile")
+	// errEpoch ends a run whose positions mean nothing any more.
+	errEpoch = errors.New("the log began a new epoch meanwhile; the next run compares with that")
+)
 
 // pages calls visit with each page of a listing, and with what was known of the log before it.
 func (r *run) pages(ctx context.Context, op profile.Operation, since time.Time, visit func(ctx context.Context, items []item, h *horizon) error) error {

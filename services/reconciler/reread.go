@@ -10,9 +10,6 @@ import (
 	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
 )
 
-// noTime is no beginning.
-var noTime = time.Time{} //nolint:gochecknoglobals // Read only.
-
 // aged is a key with the time of its last read.
 type aged struct {
 	name string

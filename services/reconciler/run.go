@@ -298,15 +298,23 @@ func (r *run) advance(ctx context.Context, stored record.Entry[bridgev1.Reconcil
 
 // full compares everything.
 func (r *run) full(ctx context.Context) error {
-	customers := r.source.Profile.Supports(profile.ListAllCustomers)
-	r.tells = !customers
-	if err := r.compare(ctx, profile.ListAll); err != nil {
-		return err
+	r.tells = !r.source.Profile.Supports(profile.ListAllCustomers)
+	whole := true
+	for _, op := range []profile.Operation{profile.ListAll, profile.ListAllCustomers} {
+		l, ok := r.source.Profile.Listing(op)
+		if !ok {
+			continue
+		}
+		if err := r.compare(ctx, op); err != nil {
+			return err
+		}
+		whole = whole && l.Whole
 	}
-	if customers {
-		return r.compare(ctx, profile.ListAllCustomers)
+	if whole {
+		return nil
 	}
-	return nil
+	// Ids alone do not show what has changed.
+	return r.reread(ctx)
 }
 
 // changed compares what the ERP says has changed. Customers come first, so that most contracts are listed by theirs already.
