@@ -2,20 +2,16 @@ package record
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/enneo-ai/enneo-bridge/libs/bus"
 )
 
-const (
-	// pulled is how many records EachLike holds at a time.
-	pulled = 256
-	// idle is how long nothing arrives before the server is asked whether anything is left.
-	idle = time.Second
-)
+// pulled is how many records EachLike holds at a time.
+const pulled = 256
 
 // EachLike calls visit with every record whose key fits a pattern of NATS subjects, for example "erp.contract.*", in the order
 // of writing, until visit returns an error or all have been seen. Unlike Each it asks for a few records at a time, so that memory
@@ -39,45 +35,20 @@ func (b *Bucket[T, M]) EachLike(ctx context.Context, pattern string, visit func(
 	if info.NumPending == 0 {
 		return nil
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(pulled))
+	err = bus.Replay(ctx, consumer, pulled, func(msg jetstream.Msg, meta *jetstream.MsgMetadata) error {
+		if deleted(msg) {
+			return nil
+		}
+		entry, err := b.decodeData(msg.Data(), meta.Sequence.Stream, meta.Timestamp)
+		if err != nil {
+			return err
+		}
+		return visit(strings.TrimPrefix(msg.Subject(), prefix), entry)
+	})
 	if err != nil {
 		return fmt.Errorf("list %s: %w", b.name, err)
 	}
-	defer messages.Stop()
-	var received uint64
-	for {
-		wait, cancel := context.WithTimeout(ctx, idle)
-		msg, err := messages.Next(jetstream.NextContext(wait))
-		cancel()
-		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-			// What was still to come may have been deleted meanwhile.
-			info, err := consumer.Info(ctx)
-			if err == nil && info.NumPending == 0 && info.Delivered.Consumer <= received {
-				return nil
-			}
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("list %s: %w", b.name, errors.Join(err, ctx.Err()))
-		}
-		meta, err := msg.Metadata()
-		if err != nil {
-			return fmt.Errorf("list %s: %w", b.name, err)
-		}
-		received = meta.Sequence.Consumer
-		if !deleted(msg) {
-			entry, err := b.decodeData(msg.Data(), meta.Sequence.Stream, meta.Timestamp)
-			if err != nil {
-				return err
-			}
-			if err := visit(strings.TrimPrefix(msg.Subject(), prefix), entry); err != nil {
-				return err
-			}
-		}
-		if meta.NumPending == 0 {
-			return nil
-		}
-	}
+	return nil
 }
 
 // deleted tells whether a message is the mark of a record that was deleted.
