@@ -255,7 +255,7 @@ func (r *run) choose(stored *bridgev1.Reconciliation) (since time.Time) {
 	since = r.opts.Since
 	given := !since.IsZero()
 	if !given && stored.GetChangedSince() != nil {
-		since = stored.GetChangedSince().AsTime()
+		since = stored.GetChangedSince().AsTime().Add(-r.cfg.Overlap)
 	}
 	switch {
 	case all && !given && (r.opts.Full || r.due && stored.GetFullEpoch() != r.epoch || stored.GetChangedSince() == nil),
@@ -277,7 +277,7 @@ func (r *run) advance(ctx context.Context, stored record.Entry[bridgev1.Reconcil
 	if !r.lease.Held() {
 		return lease.ErrLost
 	}
-	next, cursor := stored.Value, timestamppb.New(began.Add(-r.cfg.Overlap))
+	next, cursor := stored.Value, timestamppb.New(began)
 	switch r.mode {
 	case Full:
 		next.FullAt, next.FullEpoch, next.ChangedSince = timestamppb.New(began), r.epoch, cursor

@@ -929,7 +929,7 @@ func (x *BrakeMinute) GetWrites() uint32 {
 // Reconciliation is how far the scheduled comparison of a source has come; bucket BRIDGE, key "reconcile.<source>".
 type Reconciliation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What changed in the ERP before this time is in the log; unset: nothing is known.
+	// When the last list of changes was asked for: what changed in the ERP before is in the log. Unset: nothing is known.
 	ChangedSince *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=changed_since,json=changedSince,proto3" json:"changed_since,omitempty"`
 	// When everything was compared last, and the log epoch of that.
 	FullAt    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=full_at,json=fullAt,proto3" json:"full_at,omitempty"`
