@@ -46,6 +46,7 @@ type Gate struct {
 	reason   string
 	faultyAt time.Time
 	opened   chan struct{} // closed when the gate opens; set while it is shut
+	counted  account
 }
 
 // New makes an open gate.
@@ -134,6 +135,8 @@ func (g *Gate) Report(f *fault.Fault) (changed bool) {
 		g.faults = 0
 		if g.shut {
 			g.shut = false
+			g.counted.passed++
+			g.counted.shut += time.Since(g.counted.shutAt)
 			g.pauses.Reset()
 			close(g.opened)
 			return true
@@ -154,9 +157,12 @@ func (g *Gate) Report(f *fault.Fault) (changed bool) {
 	}
 	g.until = time.Now().Add(max(g.pauses.NextBackOff(), asked))
 	if g.shut {
+		g.counted.failed++
 		return false
 	}
 	g.shut, g.opened = true, make(chan struct{})
+	g.counted.shuts++
+	g.counted.shutAt = time.Now()
 	return true
 }
 

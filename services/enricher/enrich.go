@@ -29,6 +29,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
 	"github.com/enneo-ai/enneo-bridge/libs/snapshot"
 	"github.com/enneo-ai/enneo-bridge/libs/ticket"
+	"github.com/enneo-ai/enneo-bridge/libs/witness"
 	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
 	"github.com/enneo-ai/enneo-bridge/services/enricher/internal/turn"
 )
@@ -62,6 +63,7 @@ type enricher struct {
 	retries   *retry.Schedule
 	// refusals counts the faults of each key alone: an ERP that was down makes no dead letters.
 	refusals    *retry.Schedule
+	witness     *witness.Witness
 	turns       *turn.Turns
 	propagator  propagation.TextMapPropagator
 	tracer      trace.Tracer
@@ -168,7 +170,8 @@ func (e *enricher) enrich(ctx context.Context, k key.Key, t ticket.Ticket, mine 
 	began := time.Now()
 	mapped, err := e.reader.Get(ctx, k.Kind, k.ID)
 	release()
-	f := fault.Of(err)
+	answered := fault.Of(err)
+	f := e.witness.Judge(k, answered, began)
 	if f != nil && f.Scope == fault.Target {
 		e.quota.Hold(ctx, f.RetryAfter)
 	}
@@ -177,7 +180,7 @@ func (e *enricher) enrich(ctx context.Context, k key.Key, t ticket.Ticket, mine 
 	}
 	took := time.Since(began)
 	e.pace.Note(took)
-	e.metrics.read(ctx, k, f, took)
+	e.metrics.read(ctx, k, answered, took)
 	if f != nil {
 		return e.failed(ctx, k, st, f)
 	}
@@ -274,7 +277,7 @@ func (e *enricher) failed(ctx context.Context, k key.Key, st state, f *fault.Fau
 		return f
 	}
 	_, attempts := e.refusals.Failed(k, 0)
-	if !f.Permanent && attempts < maxKeyAttempts {
+	if !f.Permanent && (attempts < maxKeyAttempts || !e.witness.Believed(k)) {
 		return f
 	}
 	// Before the key is settled: dying in between repeats the dead letter, and never loses it.
@@ -284,6 +287,7 @@ func (e *enricher) failed(ctx context.Context, k key.Key, st state, f *fault.Fau
 	if err := e.ledger.Dead(ctx, k, st.need.Position, st.need.At, f.Reason); err != nil {
 		return err
 	}
+	e.witness.Forget(k)
 	e.metrics.died(ctx, k, f.Reason)
 	e.logger.ErrorContext(ctx, "dead letter: the key cannot be read or mapped", "source", k.Source, "kind", string(k.Kind),
 		"reason", f.Reason, "field", f.Field, "status", f.Status, "attempts", attempts)

@@ -28,6 +28,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/record"
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
 	"github.com/enneo-ai/enneo-bridge/libs/ticket"
+	"github.com/enneo-ai/enneo-bridge/libs/witness"
 	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
 	"github.com/enneo-ai/enneo-bridge/services/publisher/internal/mind"
 )
@@ -57,7 +58,7 @@ type deliverer struct {
 	ledger     *ledger.Ledger
 	log        *eventlog.Log
 	dead       *deadletter.Box
-	witness    *witness // shared by the sources, as Enneo is
+	witness    *witness.Witness // shared by the sources, as Enneo is
 	target     Target
 	gate       gatekeeper
 	quota      *quota.Quota // of Enneo, among all replicas and sources

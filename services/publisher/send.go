@@ -66,7 +66,8 @@ func (d *deliverer) send(ctx context.Context, k key.Key, snap snapshot, entry le
 		// The process was paused, or storing took too long: somebody else may take the turn before this request would end.
 		return errBusy{held: time.Since(began), left: left}
 	}
-	f := fault.Of(d.request(ctx, k, snap.Value))
+	answered := fault.Of(d.request(ctx, k, snap.Value))
+	f := d.witness.Judge(k, answered, began)
 	failpoint.Hit("publisher.request.done")
 	if f != nil && f.Scope == fault.Target {
 		d.quota.Hold(ctx, f.RetryAfter)
@@ -76,8 +77,7 @@ func (d *deliverer) send(ctx context.Context, k key.Key, snap snapshot, entry le
 	}
 	took := time.Since(began)
 	d.pace.Note(took)
-	d.metrics.requested(ctx, k, snap.Value, f, took)
-	f = d.believed(k, f, began)
+	d.metrics.requested(ctx, k, snap.Value, answered, took)
 	return d.conclude(ctx, attempt{
 		key: k, snapshot: snap.Value, token: intended.GetIntent().GetToken(), content: content, number: int(intended.GetAttempts()),
 		// Whoever lost its turn, or died in it, may have left one behind as well.
@@ -93,19 +93,6 @@ func (d *deliverer) request(ctx context.Context, k key.Key, s *bridgev1.Snapshot
 	return d.target.Deliver(ctx, mind.Delivery{
 		Kind: k.Kind, ID: d.enneoID(k.ID), CustomerID: customer, Body: s.GetBody(), Gone: s.GetGone(),
 	})
-}
-
-// believed is the fault of a request that began then, as it counts: a refusal of the key is for good only if others are taken meanwhile.
-func (d *deliverer) believed(k key.Key, f *fault.Fault, began time.Time) *fault.Fault {
-	switch {
-	case f == nil:
-		d.witness.succeeded(k, began)
-	case f.Permanent && f.Scope == fault.Key && !d.witness.refusedAlone(k):
-		passing := *f
-		passing.Permanent = false
-		return &passing
-	}
-	return f
 }
 
 // conclude notes how a request ended, if the turn is still ours; else it owes one more delivery, since this request may
@@ -161,7 +148,7 @@ func (d *deliverer) conclude(ctx context.Context, a attempt, f *fault.Fault) err
 		d.logger.WarnContext(ctx, "lost the turn for a key while sending, one more delivery follows", "source", a.key.Source, "kind", string(a.key.Kind))
 	case settled:
 		if outcome == bridgev1.Outcome_OUTCOME_DEAD_LETTER {
-			d.witness.forget(a.key)
+			d.witness.Forget(a.key)
 		}
 		d.metrics.settled(ctx, a.key, outcome, a.snapshot)
 	case outcome == bridgev1.Outcome_OUTCOME_UNSPECIFIED:

@@ -33,6 +33,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/redisx"
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
 	"github.com/enneo-ai/enneo-bridge/libs/source"
+	"github.com/enneo-ai/enneo-bridge/libs/witness"
 	"github.com/enneo-ai/enneo-bridge/services/publisher/internal/mind"
 )
 
@@ -117,7 +118,10 @@ func Run(ctx context.Context, env *app.Env) error {
 	}
 	// One gate for all sources, and one pace: they share the target.
 	g := gate.New(gate.Options{})
-	seen := &witness{}
+	if err := g.Observe(env.Telemetry.Meter("publisher"), pause.Enneo); err != nil {
+		return err
+	}
+	seen := witness.New(time.Now)
 	pace := pressure.NewPace(cfg.Enneo.Timeout)
 	pauses, err := pause.Open(ctx, p.Bus)
 	if err != nil {
