@@ -83,13 +83,20 @@ func (w *World) SettledWithin(ctx context.Context, limit time.Duration, accepted
 
 // Idle waits until no window is armed and no ticket waits: whatever the services had in hand is finished.
 func (w *World) Idle(ctx context.Context) error {
+	return w.drained(ctx, bus.StageEnrich, bus.StagePublish)
+}
+
+// Read waits until no window is armed and no ticket waits for a read: every burst is over, and in the hands of the publisher.
+func (w *World) Read(ctx context.Context) error { return w.drained(ctx, bus.StageEnrich) }
+
+func (w *World) drained(ctx context.Context, stages ...bus.Stage) error {
 	return Eventually(ctx, settleTimeout, "no window is armed and no ticket waits", func(ctx context.Context) error {
 		windows, err := w.Redis.Windows(ctx)
 		if err != nil {
 			return err
 		}
 		// After the windows: a ticket comes before its window goes.
-		tickets, err := w.tickets(ctx)
+		tickets, err := w.tickets(ctx, stages)
 		if err != nil {
 			return err
 		}
@@ -100,12 +107,12 @@ func (w *World) Idle(ctx context.Context) error {
 	})
 }
 
-func (w *World) tickets(ctx context.Context) (total uint64, err error) {
+func (w *World) tickets(ctx context.Context, stages []bus.Stage) (total uint64, err error) {
 	b, err := w.Bus(ctx)
 	if err != nil {
 		return 0, err
 	}
-	for _, stage := range []bus.Stage{bus.StageEnrich, bus.StagePublish} {
+	for _, stage := range stages {
 		stream, err := b.JetStream().Stream(ctx, stage.Stream())
 		if err != nil {
 			return 0, fmt.Errorf("look at the tickets: %w", err)
