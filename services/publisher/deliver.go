@@ -217,7 +217,21 @@ func (d *deliverer) contentOf(s *bridgev1.Snapshot) string {
 	if s.GetGone() {
 		return enneo.ContentHash(d.target.Version(), "gone")
 	}
-	return enneo.ContentHash(d.target.Version(), s.GetProfile(), s.GetBody())
+	if !d.renames() {
+		return enneo.ContentHash(d.target.Version(), s.GetProfile(), s.GetBody())
+	}
+	return enneo.ContentHash(d.target.Version(), s.GetProfile(), s.GetBody(), d.enneoID(""))
+}
+
+// renames tells whether ids in Enneo are others than in the ERP.
+func (d *deliverer) renames() bool { return d.enneoID("") != "" }
+
+// bodyOf is the structure that Enneo gets, with Enneo's ids in it.
+func (d *deliverer) bodyOf(s *bridgev1.Snapshot) (string, error) {
+	if !d.renames() || s.GetBody() == "" {
+		return s.GetBody(), nil
+	}
+	return enneo.WithIDs(s.GetBody(), d.enneoID)
 }
 
 // settleUnchanged settles a snapshot that Enneo is known to have already, without a request.

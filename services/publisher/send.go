@@ -90,8 +90,12 @@ func (d *deliverer) request(ctx context.Context, k key.Key, s *bridgev1.Snapshot
 	if id := s.GetCustomerId(); id != "" {
 		customer = d.enneoID(id)
 	}
+	body, err := d.bodyOf(s)
+	if err != nil {
+		return &fault.Fault{Scope: fault.Key, Permanent: true, Reason: "unsendable", Err: err}
+	}
 	return d.target.Deliver(ctx, mind.Delivery{
-		Kind: k.Kind, ID: d.enneoID(k.ID), CustomerID: customer, Body: s.GetBody(), Gone: s.GetGone(),
+		Kind: k.Kind, ID: d.enneoID(k.ID), CustomerID: customer, Body: body, Gone: s.GetGone(),
 	})
 }
 
