@@ -81,7 +81,7 @@ func newRoot(env config.Environment) *cobra.Command {
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.AddCommand(newDev(env), newDemo(env), newAudit(env), newDLQ(env), newWindows(env),
-		newPause(env), newResume(env), newBrake(env), newResync(env), newReconcile(env), newDryRun(env), newProfile(), newConfig(), newVersion())
+		newPause(env), newResume(env), newBrake(env), newSource(env), newResync(env), newReconcile(env), newDryRun(env), newProfile(), newConfig(), newVersion())
 	return root
 }
 
