@@ -69,7 +69,7 @@ func TestARequestThatBeganBeforeTheRefusalTestifiesNothing(t *testing.T) {
 	s.pass(time.Second)
 	s.refuse(1, false, fault.Key)
 	s.pass(time.Second)
-	s.Judge(contract(2), nil, began)
+	_ = s.Judge(contract(2), nil, began)
 	s.refuse(1, false, fault.Key)
 }
 
@@ -137,7 +137,7 @@ func TestMoreRefusedKeysThanAreRememberedAreNotBelieved(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	for n := range 100_000 {
-		s.Judge(contract(n), &fault.Fault{Scope: fault.Key, Permanent: true}, s.now)
+		_ = s.Judge(contract(n), &fault.Fault{Scope: fault.Key, Permanent: true}, s.now)
 	}
 	s.pass(time.Second)
 	s.answer(-1)

@@ -71,7 +71,7 @@ func (d *drift) run(ctx context.Context) error {
 		// Behind the same gates as deliveries: nothing is asked while Enneo is paused or away.
 		leave, err := d.gate.Enter(ctx)
 		if err != nil {
-			return nil //nolint:nilerr // ctx has ended.
+			return nil // ctx has ended.
 		}
 		d.look(ctx)
 		leave()
@@ -96,7 +96,7 @@ func (d *drift) look(ctx context.Context) {
 	case err != nil:
 		d.logger.WarnContext(ctx, "looking whether enneo has what it was given has failed", "source", d.source, "error", err.Error())
 	case result == driftMissing || result == driftDiffering:
-		d.logger.WarnContext(ctx, "enneo does not have what it was given; compare more with: bridge resync --source "+d.source, "source", d.source,
+		d.logger.WarnContext(ctx, "enneo does not have what it was given; send everything again with: bridge resync --source", "source", d.source,
 			"result", result, "fields", strings.Join(fields, ","))
 	}
 }
@@ -207,7 +207,7 @@ func object(text []byte) (fields map[string]any, err error) {
 	if err = decoder.Decode(&fields); err == nil && fields == nil {
 		err = errors.New("it is no JSON object")
 	}
-	return fields, err //nolint:wrapcheck // The caller says what it has read.
+	return fields, err
 }
 
 // alike compares two values. An id may come back as an integer, and a number in another form.

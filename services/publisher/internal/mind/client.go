@@ -128,9 +128,10 @@ func (c *Client) Contract(ctx context.Context, id string) (body []byte, found bo
 	var told struct {
 		Code string `json:"code"`
 	}
-	// Whoever compares it says what is wrong with an answer that is no structure.
-	found = json.Unmarshal(body, &told) != nil || told.Code != "contract_not_found"
-	return body, found, nil
+	if err := json.Unmarshal(body, &told); err != nil {
+		return nil, false, &fault.Fault{Scope: fault.Target, Reason: "unreadable", Answer: shape(body), Err: errors.New("the contract is no JSON object")}
+	}
+	return body, told.Code != "contract_not_found", nil
 }
 
 func (c *Client) send(ctx context.Context, r request) error {
