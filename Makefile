@@ -34,12 +34,12 @@ chaos: ## Kill, pause and disturb real processes for DURATION (default 4m, SEED 
 	@go run ./services/e2e/cmd/chaos -seed '$(or $(SEED),0)' -duration '$(or $(DURATION),4m)' -old '$(OLD)'
 .PHONY: chaos
 
-outage: ## Let the ERP, then Enneo, be dead for DURATION (default 10m) under load, and count what that costs (ARGS='-contracts 100')
+outage: ## Take the ERP and then Enneo away for DURATION (default 10m) and count what that costs
 	@scripts/ensure-redis.sh
 	@go run ./services/e2e/cmd/outage -duration '$(or $(DURATION),10m)' $(ARGS)
 .PHONY: outage
 
-bench: ## Measure real binaries beside floors and peers, see docs/results.md (ONLY=arm,ingest,windows,flow narrows, ARGS='-rounds 5 -cpuprofile' adds flags)
+bench: ## Measure real binaries beside floors and peers, see docs/results.md (ONLY=arm,ingest,windows,flow,import narrows, ARGS='-rounds 5 -cpuprofile' adds flags)
 	@scripts/ensure-redis.sh
 	@go build -o bin/bench ./services/bench/cmd/bench
 	@bin/bench -only '$(ONLY)' $(ARGS)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the tests of all modules. Usage: scripts/test.sh [flags of go test]
-# PKG narrows to packages; go test's own output is the only output of a good run.
+# PKG narrows to packages; go test's own output is the only output of a good run. Everything that the tests print, also what
+# is not shown because they pass, is searched for personal data and secrets; see libs/canary.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -16,5 +17,17 @@ if [[ $(go env CGO_ENABLED) != 1 ]] || ! command -v "${cc%% *}" >/dev/null; then
   race=()
 fi
 
+sift=()
+for flag in "$@"; do
+  case $flag in
+    # With these, go test shows what passes as well.
+    -v | -v=* | -bench | -bench=* | -list | -list=*) sift=(-v) ;;
+  esac
+done
+
 read -ra packages <<<"${PKG:-work}"
-exec go test ${race[@]+"${race[@]}"} -shuffle=on -count=1 "$@" "${packages[@]}"
+set +e
+go test -json ${race[@]+"${race[@]}"} -shuffle=on -count=1 "$@" "${packages[@]}" |
+  go run ./services/e2e/cmd/sift ${sift[@]+"${sift[@]}"}
+codes=("${PIPESTATUS[@]}")
+exit "$((codes[0] ? codes[0] : codes[1]))"

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -13,11 +14,22 @@ import (
 )
 
 // Main is the main function of the service called name. It ends on SIGINT and SIGTERM, at once on the second of them,
-// and with exit code 1 and one error in the log if Run returns one.
+// and with one error in the log if Run returns one; the exit code is that of its ExitCode method if an error in its chain has
+// one, 1 otherwise.
 func Main(name string, run RunFunc) {
 	if err := process(name, run); err != nil {
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
+}
+
+func exitCode(err error) int {
+	if coded, ok := errors.AsType[interface {
+		error
+		ExitCode() int
+	}](err); ok {
+		return coded.ExitCode()
+	}
+	return 1
 }
 
 func process(name string, run RunFunc) error {

@@ -25,9 +25,16 @@ var services = map[string]RunFunc{
 	"orderly": func(ctx context.Context, _ *Env) error { <-ctx.Done(); return ctx.Err() },
 	"finite":  func(context.Context, *Env) error { return nil },
 	"failing": func(context.Context, *Env) error { return errors.New("the log is away") },
+	"coded":   func(context.Context, *Env) error { return errors.Join(errors.New("x"), codedError(4)) },
 	"hanging": func(context.Context, *Env) error { select {} },
 	"panic":   func(context.Context, *Env) error { panic("boom") },
 }
+
+// codedError is an error with an exit code.
+type codedError int
+
+func (c codedError) Error() string { return "ended with a code" }
+func (c codedError) ExitCode() int { return int(c) }
 
 func TestMain(m *testing.M) {
 	if name := os.Getenv(serviceVariable); name != "" {
@@ -166,6 +173,7 @@ func TestMainEndsByItself(t *testing.T) {
 	}{
 		"with its work done": {service: "finite", code: 0},
 		"with an error":      {"failing", nil, 1, []string{"service failed: the log is away"}},
+		"with a code":        {"coded", nil, 4, []string{"service failed: x\nended with a code"}},
 		"with a panic":       {"panic", nil, 1, []string{"service panicked: panic: boom", "service failed: panic: boom"}},
 		"with a configuration that makes no sense": {"finite", []string{"LOG_LEVEL=loud", "SHUTDOWN_TIMEOUT=25"}, 1, []string{
 			"service failed: configuration of finite: " +

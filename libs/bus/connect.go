@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"regexp"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -91,7 +92,7 @@ func Connect(ctx context.Context, cfg *Config, name string, logger *slog.Logger)
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) { logger.InfoContext(ctx, "nats connected again") }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			logger.WarnContext(ctx, "nats reported an error", "error", redactURL(err).Error())
+			logger.WarnContext(ctx, "nats reported an error", "error", withoutIDs(redactURL(err).Error()))
 		}),
 	}
 	if cfg.CredentialsFile != "" {
@@ -134,6 +135,12 @@ func redactURL(err error) error {
 	}
 	return err
 }
+
+// quotedSubject is a subject in what the server says, for example of a permission that is missing.
+var quotedSubject = regexp.MustCompile(`"((?:[^".]*\.){3})[^"]+"`)
+
+// withoutIDs leaves of each subject in a server's text what names stream and source: the rest holds the id of a contract.
+func withoutIDs(text string) string { return quotedSubject.ReplaceAllString(text, `"$1…"`) }
 
 // retry repeats a call until it succeeds or ctx ends, with pauses growing from 100 ms to 5 s. It logs the first failure
 // and then one in ten.

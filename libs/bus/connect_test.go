@@ -130,6 +130,30 @@ func TestPasswordNeverShows(t *testing.T) {
 	}
 }
 
+func TestAMissingPermissionIsToldWithoutTheID(t *testing.T) {
+	t.Parallel()
+	o := server.Options{Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), Users: []*server.User{{
+		Username: "bridge", Password: "word",
+		Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"erp.event.>"}}},
+	}}}
+	srv := startServer(t, &o)
+	var log logs
+	b, err := bus.Connect(t.Context(), &bus.Config{URL: config.Secret("nats://bridge:word@" + srv.Addr().String())}, t.Name(), log.logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := b.Publish(ctx, nats.NewMsg("erp.event.pc.contract.VN-4711")); err == nil || strings.Contains(err.Error(), "4711") {
+		t.Errorf("error %v, want one without the id", err)
+	}
+	bustest.Eventually(t, "the refusal is told", func() bool { return strings.Contains(log.String(), "nats reported an error") })
+	if text := log.String(); strings.Contains(text, "4711") || !strings.Contains(text, "erp.event.pc.…") {
+		t.Errorf("the log shows the id, or not which permission is missing:\n%s", text)
+	}
+}
+
 func TestRefusedCredentialsAreTriedUntilTheyAreAccepted(t *testing.T) {
 	t.Parallel()
 	o := server.Options{Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), Username: "bridge", Password: "old"}

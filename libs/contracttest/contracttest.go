@@ -126,7 +126,7 @@ type Result struct {
 	Gone bool `yaml:"gone"`
 	// Body is Enneo's structure as JSON.
 	Body string `yaml:"body"`
-	// ContractIDs, CustomerIDs and Next are those of a page.
+	// ContractIDs, CustomerIDs and Next are those of a page, whether it shows ids or whole records.
 	ContractIDs []string `yaml:"contract_ids"`
 	CustomerIDs []string `yaml:"customer_ids"`
 	Next        string   `yaml:"next"`

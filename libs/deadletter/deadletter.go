@@ -64,14 +64,15 @@ func (b *Box) PutKey(ctx context.Context, stage string, k key.Key, p position.Po
 }
 
 // PutBody stores a body in which no identifier was found, for replay after the profile was mended. The same body of the
-// same source is stored once: it is named by its hash, which here loses nothing, since the body is all there is.
-func (b *Box) PutBody(ctx context.Context, source, contentType string, body []byte, reason, message string) error {
+// same source is stored once: it is named by its hash, which here loses nothing, since the body is all there is. profile is
+// the name and version of the one that found nothing.
+func (b *Box) PutBody(ctx context.Context, source, contentType string, body []byte, reason, message, profile string) error {
 	sum := sha256.Sum256(body)
 	hash := hex.EncodeToString(sum[:])
 	now := timestamppb.Now()
 	return b.put(ctx, bus.DeadBodySubject(source, hash), hash, &bridgev1.DeadLetter{
 		Stage: StageIngest, Source: source, Reason: reason, Message: message,
-		Attempts: 1, FirstAt: now, LastAt: now, Body: body, ContentType: contentType,
+		Attempts: 1, FirstAt: now, LastAt: now, Body: body, ContentType: contentType, Profile: profile,
 	})
 }
 

@@ -231,14 +231,14 @@ func TestBodyWithoutIdentifierIsStoredOnce(t *testing.T) {
 	box := deadletter.Open(b)
 	body := []byte("{\"x\":\"\xff\"}")
 	for _, source := range []string{"pc", "pc", "lq"} {
-		if err := box.PutBody(t.Context(), source, "application/json", body, "no_identifier", "set contract_id"); err != nil {
+		if err := box.PutBody(t.Context(), source, "application/json", body, "no_identifier", "set contract_id", ""); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if n := letters(t, b); n != 2 {
 		t.Errorf("%d dead letters, want one per source", n)
 	}
-	if err := box.PutBody(t.Context(), "pc", "application/json", append(body, ' '), "no_identifier", "set contract_id"); err != nil {
+	if err := box.PutBody(t.Context(), "pc", "application/json", append(body, ' '), "no_identifier", "set contract_id", ""); err != nil {
 		t.Fatal(err)
 	}
 	if n := letters(t, b); n != 3 {
@@ -325,7 +325,7 @@ func TestNothingIsBelievedWithoutAServer(t *testing.T) {
 	if err := box.PutKey(t.Context(), deadletter.StageEnrich, k, at(1), 1, rejected("x"), ""); err == nil {
 		t.Error("PutKey = nil")
 	}
-	if err := box.PutBody(t.Context(), "pc", "", nil, "", ""); err == nil {
+	if err := box.PutBody(t.Context(), "pc", "", nil, "", "", ""); err == nil {
 		t.Error("PutBody = nil")
 	}
 	if err := box.Clear(t.Context(), k, at(1)); err == nil {

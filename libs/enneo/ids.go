@@ -3,71 +3,69 @@ package enneo
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
+
+	"github.com/enneo-ai/enneo-bridge/libs/fault"
+	"github.com/enneo-ai/enneo-bridge/libs/key"
 )
 
-// errBody says that a structure is no JSON object. It does not quote it.
-var errBody = errors.New("the structure is not a JSON object")
-
-// WithIDs returns a contract or customer, as JSON text, with Enneo's ids in place of the ERP's: its own one, that of a contract's
-// customer and those of a customer's contracts. rename makes one of the other. Text without any id that differs is returned as it is,
-// so that an id that was an integer stays one.
+// WithIDs returns a contract's or customer's structure with the ids in it, its own and those of what it belongs to, as they are
+// in Enneo: rename makes one of the ERP's id. Ids may be texts or integers; nothing else is touched, and no number changes its form.
 func WithIDs(body string, rename func(id string) string) (string, error) {
-	object, err := decode(body)
-	if err != nil {
-		return "", err
-	}
-	changed := false
-	one := func(value any) any {
-		id := textOf(value)
-		if named := rename(id); id != "" && named != id {
-			changed = true
-			return named
-		}
-		return value
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(body), &fields); err != nil {
+		return "", fmt.Errorf("read the structure: %w", err)
 	}
 	for _, field := range []string{"id", "customerId"} {
-		if value, present := object[field]; present {
-			object[field] = one(value)
+		if raw, ok := fields[field]; ok {
+			fields[field] = renamed(raw, rename)
 		}
 	}
-	ids, _ := object["contractIds"].([]any)
-	for i, id := range ids {
-		ids[i] = one(id)
+	var contracts []json.RawMessage
+	if raw, ok := fields["contractIds"]; ok && json.Unmarshal(raw, &contracts) == nil && contracts != nil {
+		for i := range contracts {
+			contracts[i] = renamed(contracts[i], rename)
+		}
+		list, err := json.Marshal(contracts)
+		if err != nil {
+			return "", fmt.Errorf("write the contracts' ids: %w", err)
+		}
+		fields["contractIds"] = list
 	}
-	if !changed {
-		return body, nil
-	}
-	return Canonical(object)
-}
-
-// Validate checks a contract, or a customer, as JSON text; see ValidateContract.
-func Validate(validate func(map[string]any) error, body string) error {
-	object, err := decode(body)
+	text, err := json.Marshal(fields)
 	if err != nil {
-		return err
+		return "", fmt.Errorf("write the structure: %w", err)
 	}
-	return validate(object)
+	return string(text), nil
 }
 
-func decode(body string) (map[string]any, error) {
+// renamed is an id by its new name; what is no id stays.
+func renamed(raw json.RawMessage, rename func(id string) string) json.RawMessage {
+	var id string
+	if json.Unmarshal(raw, &id) != nil {
+		id = string(raw) // An integer.
+	}
+	if id == "" || string(raw) == "null" {
+		return raw
+	}
+	text, err := json.Marshal(rename(id))
+	if err != nil {
+		return raw // Marshalling a text does not fail.
+	}
+	return text
+}
+
+// ValidateText is ValidateContract or ValidateCustomer for a structure that is JSON text.
+func ValidateText(kind key.Kind, body string) error {
 	dec := json.NewDecoder(strings.NewReader(body))
 	dec.UseNumber()
-	var object map[string]any
-	if err := dec.Decode(&object); err != nil || object == nil {
-		return nil, errBody
+	var fields map[string]any
+	if err := dec.Decode(&fields); err != nil || fields == nil {
+		return &fault.Fault{Scope: fault.Key, Permanent: true, Reason: ReasonUnmappable, Err: errors.New("the structure is not a JSON object")}
 	}
-	return object, nil
-}
-
-// textOf is an id as text, empty for what is none.
-func textOf(value any) string {
-	switch v := value.(type) {
-	case string:
-		return v
-	case json.Number:
-		return v.String()
-	default:
-		return ""
+	if kind == key.Customer {
+		return ValidateCustomer(fields)
 	}
+	return ValidateContract(fields)
 }

@@ -2,34 +2,56 @@ package enneo_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/enneo-ai/enneo-bridge/libs/enneo"
+	"github.com/enneo-ai/enneo-bridge/libs/fault"
+	"github.com/enneo-ai/enneo-bridge/libs/key"
 )
 
-func TestIDsAreRenamedWhereverTheyStand(t *testing.T) {
+func TestIDsAreThoseOfEnneoEverywhereInAStructure(t *testing.T) {
 	t.Parallel()
-	north := func(id string) string { return "n-" + id }
-	same := func(id string) string { return id }
-	for name, c := range map[string]struct {
-		body   string
-		rename func(string) string
-		want   string
-	}{
-		"a contract":            {`{"id":"1","customerId":"2","iban":"1"}`, north, `{"customerId":"n-2","iban":"1","id":"n-1"}`},
-		"a customer":            {`{"id":"1","contractIds":["2","3"]}`, north, `{"contractIds":["n-2","n-3"],"id":"n-1"}`},
-		"integers":              {`{"id":1,"customerId":2,"contractIds":[3]}`, north, `{"contractIds":["n-3"],"customerId":"n-2","id":"n-1"}`},
-		"not what is no id":     {`{"id":null,"customerId":true,"contractIds":"x","customer":{"id":"1"}}`, north, `{"id":null,"customerId":true,"contractIds":"x","customer":{"id":"1"}}`},
-		"not what is not there": {`{"lastname":"a"}`, north, `{"lastname":"a"}`},
-		"nothing, byte by byte": {`{ "id": 1, "customerId": "<2>" }`, same, `{ "id": 1, "customerId": "<2>" }`},
+	for _, tc := range []struct{ name, body, want string }{
+		{"a contract", `{"customerId":"7","id":"1","monthlyDeposit":12.10}`, `{"customerId":"pc-7","id":"pc-1","monthlyDeposit":12.10}`},
+		{"a customer", `{"contractIds":["1","2"],"id":"7"}`, `{"contractIds":["pc-1","pc-2"],"id":"pc-7"}`},
+		{"integers", `{"contractIds":[1],"id":90071992547409931}`, `{"contractIds":["pc-1"],"id":"pc-90071992547409931"}`},
+		{"null", `{"contractIds":null,"customerId":null,"id":"1"}`, `{"contractIds":null,"customerId":null,"id":"pc-1"}`},
+		{"other ids", `{"id":"1","orderId":"9","productId":3}`, `{"id":"pc-1","orderId":"9","productId":3}`},
 	} {
-		if got, err := enneo.WithIDs(c.body, c.rename); err != nil || got != c.want {
-			t.Errorf("%s: %s, %v; want %s", name, got, err, c.want)
+		got, err := enneo.WithIDs(tc.body, func(id string) string { return "pc-" + id })
+		if err != nil || got != tc.want {
+			t.Errorf("%s: %s, %v; want %s", tc.name, got, err, tc.want)
 		}
 	}
-	for _, body := range []string{"", "null", "[]", "{", `"x"`} {
-		if _, err := enneo.WithIDs(body, north); err == nil {
-			t.Errorf("%q passes for a structure", body)
+	if _, err := enneo.WithIDs(`[1]`, func(id string) string { return id }); err == nil {
+		t.Error("what is no structure has no error")
+	}
+}
+
+func TestAStructureWhoseIDHasBecomeTooLongIsRefused(t *testing.T) {
+	t.Parallel()
+	contract := func(id string) string {
+		return `{"id":"` + id + `","customerId":2,"business":false,"lastname":"A","company":null}`
+	}
+	longest := strings.Repeat("ä", key.MaxIDLength)
+	for name, c := range map[string]struct {
+		kind        key.Kind
+		body, field string
+	}{
+		"the longest id":            {key.Contract, contract(longest), ""},
+		"one character more":        {key.Contract, contract(longest + "a"), "contract.id"},
+		"a customer's contract":     {key.Customer, `{"id":1,"business":false,"lastname":"A","company":null,"contractIds":["` + longest + `a"]}`, "customer.contractIds[0]"},
+		"a contract for a customer": {key.Customer, contract("1"), "customer.contractIds"},
+	} {
+		f := fault.Of(enneo.ValidateText(c.kind, c.body))
+		if c.field == "" && f != nil || c.field != "" && (f == nil || f.Field != c.field || !f.Permanent) {
+			t.Errorf("%s: %v, want a fault of %q", name, f, c.field)
+		}
+	}
+	for _, body := range []string{"", "null", "[]", "{"} {
+		if f := fault.Of(enneo.ValidateText(key.Contract, body)); f == nil || !f.Permanent {
+			t.Errorf("%q passes for a structure: %v", body, f)
 		}
 	}
 }
@@ -39,11 +61,9 @@ func FuzzWithIDs(f *testing.F) {
 	f.Add(`{"id":{"id":"1"},"contractIds":{}}`)
 	f.Add(`[1]`)
 	f.Fuzz(func(t *testing.T, body string) {
-		if got, err := enneo.WithIDs(body, func(id string) string { return id }); err == nil && got != body {
-			t.Errorf("%q became %q though every id is the same", body, got)
-		}
-		if got, err := enneo.WithIDs(body, func(id string) string { return "n-" + id }); err == nil && got != body && !json.Valid([]byte(got)) {
+		if got, err := enneo.WithIDs(body, func(id string) string { return "n-" + id }); err == nil && !json.Valid([]byte(got)) {
 			t.Errorf("%q became %q, which is not JSON", body, got)
 		}
+		_ = enneo.ValidateText(key.Contract, body)
 	})
 }

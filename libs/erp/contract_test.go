@@ -61,7 +61,18 @@ func play(t *testing.T, system string, e *contracttest.Exchange) contracttest.Re
 		return read(t, client, key.Customer, e.Call.ID)
 	default:
 		page, err := client.List(t.Context(), operation, e.Call.Args)
-		return contracttest.Result{ContractIDs: page.ContractIDs, CustomerIDs: page.CustomerIDs, Next: page.Next, Fault: contracttest.FaultOf(err)}
+		result := contracttest.Result{ContractIDs: page.ContractIDs, CustomerIDs: page.CustomerIDs, Next: page.Next, Fault: contracttest.FaultOf(err)}
+		for _, item := range page.Items {
+			if item.Err != nil {
+				t.Errorf("item %q: %v", item.ID, item.Err)
+			}
+			if item.Kind == key.Contract {
+				result.ContractIDs = append(result.ContractIDs, item.ID)
+			} else {
+				result.CustomerIDs = append(result.CustomerIDs, item.ID)
+			}
+		}
+		return result
 	}
 }
 

@@ -289,6 +289,20 @@ func (l *Log) Last(ctx context.Context, k key.Key) (last Last, found bool, err e
 	return Last{Position: position.Position{Epoch: epoch, Sequence: msg.Sequence}, At: msg.Time}, true, nil
 }
 
+// End returns the position of the newest event in the log, whatever its key. Everything appended later lies behind it.
+func (l *Log) End(ctx context.Context) (position.Position, error) {
+	epoch, err := l.Epoch(ctx)
+	if err != nil {
+		return position.Position{}, err
+	}
+	info, err := l.stream.Info(ctx)
+	if err != nil {
+		return position.Position{}, fmt.Errorf("look at the end of the event log: %w", err)
+	}
+	l.Seen(info.State.LastSeq)
+	return position.Position{Epoch: epoch, Sequence: info.State.LastSeq}, nil
+}
+
 // Append stores events and waits for the log's acknowledgement of each. An event with a message id that the log still
 // remembers is not stored again: its ack says duplicate. If the guard does not allow it, nothing is stored.
 func (l *Log) Append(ctx context.Context, events []Event) ([]*jetstream.PubAck, []error) {

@@ -62,6 +62,10 @@ func (f *Fault) Error() string {
 // Unwrap returns the cause.
 func (f *Fault) Unwrap() error { return f.Err }
 
+// Unsent tells whether the call was not even made, because it cannot be made for this key. That is known without the target and says
+// nothing about it, not even that it answers. It is false for nil.
+func (f *Fault) Unsent() bool { return f != nil && f.Scope == Key && f.Permanent && f.Status == 0 }
+
 // Of finds the fault in err's chain; an error that is none counts as a passing fault of the key with the reason "internal".
 // It returns nil for a nil error.
 func Of(err error) *Fault {

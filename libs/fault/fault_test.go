@@ -63,3 +63,21 @@ func TestCauseIsFound(t *testing.T) {
 		t.Error("the cause is not in the chain of the fault")
 	}
 }
+
+func TestOnlyAPermanentFaultWithoutAnAnswerWasNotSent(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fault *fault.Fault
+		want  bool
+	}{
+		"none":                 {nil, false},
+		"an id that fits none": {&fault.Fault{Permanent: true, Reason: "no_request"}, true},
+		"a refusal":            {&fault.Fault{Permanent: true, Reason: "refused", Status: 422}, false},
+		"a passing fault":      {&fault.Fault{Reason: "internal"}, false},
+		"a broken connection":  {&fault.Fault{Scope: fault.Target, Reason: "network"}, false},
+	} {
+		if got := c.fault.Unsent(); got != c.want {
+			t.Errorf("%s: %t, want %t", name, got, c.want)
+		}
+	}
+}

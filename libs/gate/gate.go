@@ -46,6 +46,7 @@ type Gate struct {
 	reason   string
 	faultyAt time.Time
 	opened   chan struct{} // closed when the gate opens; set while it is shut
+	counted  account
 }
 
 // New makes an open gate.
@@ -126,14 +127,20 @@ func (g *Gate) state() <-chan struct{} {
 }
 
 // Report tells the gate how a call ended; nil is a success. A fault that concerns only the key shows that the target
-// answers, so it opens the gate as a success does. It returns true if the gate has just changed its state.
+// answers, so it opens the gate as a success does; one of a call that was not made (fault.Unsent) shows nothing. It returns true if
+// the gate has just changed its state.
 func (g *Gate) Report(f *fault.Fault) (changed bool) {
+	if f.Unsent() {
+		return false
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if f == nil || f.Scope == fault.Key {
 		g.faults = 0
 		if g.shut {
 			g.shut = false
+			g.counted.passed++
+			g.counted.shut += time.Since(g.counted.shutAt)
 			g.pauses.Reset()
 			close(g.opened)
 			return true
@@ -154,9 +161,12 @@ func (g *Gate) Report(f *fault.Fault) (changed bool) {
 	}
 	g.until = time.Now().Add(max(g.pauses.NextBackOff(), asked))
 	if g.shut {
+		g.counted.failed++
 		return false
 	}
 	g.shut, g.opened = true, make(chan struct{})
+	g.counted.shuts++
+	g.counted.shutAt = time.Now()
 	return true
 }
 

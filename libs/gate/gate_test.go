@@ -13,7 +13,7 @@ import (
 
 var (
 	down     = &fault.Fault{Scope: fault.Target, Reason: "unreachable"}
-	rejected = &fault.Fault{Scope: fault.Key, Reason: "rejected", Permanent: true}
+	rejected = &fault.Fault{Scope: fault.Key, Reason: "rejected", Permanent: true, Status: 422}
 )
 
 const (
@@ -353,4 +353,17 @@ func TestPressureIsToldWhileTheGateIsShutAndAfterALimit(t *testing.T) {
 			t.Error("pressed after a success")
 		}
 	})
+}
+
+func TestACallThatWasNotMadeOpensNoGate(t *testing.T) {
+	t.Parallel()
+	g := newGate()
+	g.Report(busy(time.Minute))
+	unsent := &fault.Fault{Scope: fault.Key, Permanent: true, Reason: "no_request"}
+	if changed := g.Report(unsent); changed {
+		t.Error("a call that was not made has changed the gate")
+	}
+	if shut, _ := g.Shut(); !shut {
+		t.Error("the gate is open though nothing has answered")
+	}
 }

@@ -142,6 +142,9 @@ func get(t *testing.T, url string) *http.Response {
 		t.Fatal(err)
 	}
 	req.Host = "made-up.example"
+	req.Header.Set("User-Agent", "agent-of-nobody")
+	req.Header.Set("X-Forwarded-For", "forwarded-for-nobody")
+	req.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatalf("get: %v", err)
@@ -149,7 +152,7 @@ func get(t *testing.T, url string) *http.Response {
 	return res
 }
 
-func TestInstrumentShowsThePatternAndNeitherPathNorHost(t *testing.T) {
+func TestInstrumentShowsThePatternAndNeitherPathNorHeaders(t *testing.T) {
 	t.Parallel()
 	tel, err := telemetry.New(t.Context(), telemetry.Options{Service: "ingestor", LogWriter: io.Discard})
 	if err != nil {
@@ -162,7 +165,7 @@ func TestInstrumentShowsThePatternAndNeitherPathNorHost(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /other", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /webhooks/{source}/{secret}", func(w http.ResponseWriter, r *http.Request) {
-		_, _ = fmt.Fprint(w, r.Host, r.PathValue("secret"), r.URL.Query().Get("name"), r.RequestURI)
+		_, _ = fmt.Fprint(w, r.Host, r.PathValue("secret"), r.URL.Query().Get("name"), r.RequestURI, r.UserAgent(), r.Header.Get("X-Forwarded-For"))
 	})
 	server := httptest.NewServer(httpx.Instrument(tel, "ingestor", httpx.Recover(discard, mux)))
 	defer server.Close()
@@ -172,7 +175,7 @@ func TestInstrumentShowsThePatternAndNeitherPathNorHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "made-up.examplehunter2Erika/webhooks/erp/hunter2?name=Erika"; string(body) != want {
+	if want := "made-up.examplehunter2Erika/webhooks/erp/hunter2?name=Erikaagent-of-nobodyforwarded-for-nobody"; string(body) != want {
 		t.Errorf("the handler saw %q, want %q", body, want)
 	}
 
@@ -182,12 +185,15 @@ func TestInstrumentShowsThePatternAndNeitherPathNorHost(t *testing.T) {
 	if len(recorded) != 1 || recorded[0].Name != "GET /webhooks/{source}/{secret}" {
 		t.Fatalf("spans %v, want one named after the pattern", recorded)
 	}
+	if parent := recorded[0].Parent.TraceID().String(); parent != "0af7651916cd43dd8448eb211c80319c" {
+		t.Errorf("the span belongs to the trace %s, want the sender's", parent)
+	}
 	families, err := tel.Registry.Gather()
 	if err != nil {
 		t.Fatalf("Gather: %v", err)
 	}
 	shown := fmt.Sprint(recorded[0].Attributes, families)
-	for _, secret := range []string{"hunter2", "Erika", "made-up"} {
+	for _, secret := range []string{"hunter2", "Erika", "made-up", "nobody"} {
 		if strings.Contains(shown, secret) {
 			t.Errorf("telemetry shows %q: %s", secret, shown)
 		}

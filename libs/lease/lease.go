@@ -41,11 +41,10 @@ const DefaultLength = 15 * time.Second
 const releaseTimeout = time.Second
 
 // Errors of a lease; test with errors.Is. ErrLost is the cause of the context that Run gives, once the lease is about to
-// end or somebody else has it.
+// end or somebody else has it. ErrTaken says that somebody else holds the lease.
 var (
-	ErrLost = errors.New("the lease is lost")
-	// errTaken says that somebody else holds the lease.
-	errTaken = errors.New("somebody else holds the lease")
+	ErrLost  = errors.New("the lease is lost")
+	ErrTaken = errors.New("somebody else holds the lease")
 )
 
 type entry = record.Entry[bridgev1.Lease, *bridgev1.Lease]
@@ -114,7 +113,7 @@ func (l *Lease) acquire(ctx context.Context) bool {
 			return true
 		case ctx.Err() != nil:
 			return false
-		case !errors.Is(err, errTaken) && !errors.Is(err, record.ErrConflict):
+		case !errors.Is(err, ErrTaken) && !errors.Is(err, record.ErrConflict):
 			l.logger.WarnContext(ctx, "lease cannot be asked for", "error", err.Error())
 		}
 		timer := time.NewTimer(wait)
@@ -144,7 +143,7 @@ func (l *Lease) try(ctx context.Context) (wait time.Duration, err error) {
 			return wait, err
 		}
 		if left := held.Value.GetLength().AsDuration() - now.Sub(held.StoredAt); left > 0 {
-			return min(wait, max(left, time.Millisecond)), errTaken
+			return min(wait, max(left, time.Millisecond)), ErrTaken
 		}
 	}
 	return wait, l.write(ctx, held)
@@ -183,7 +182,7 @@ func (l *Lease) hold(ctx context.Context, lead func(ctx context.Context) error) 
 			switch err := l.renew(ctx); {
 			case err == nil:
 				end.Reset(l.left())
-			case errors.Is(err, errTaken), errors.Is(err, record.ErrConflict):
+			case errors.Is(err, ErrTaken), errors.Is(err, record.ErrConflict):
 				l.until.Store(0)
 				cancel(ErrLost)
 			default:
@@ -197,7 +196,7 @@ func (l *Lease) hold(ctx context.Context, lead func(ctx context.Context) error) 
 func (l *Lease) renew(ctx context.Context) error {
 	left := l.left()
 	if left <= 0 {
-		return errTaken
+		return ErrTaken
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), left)
 	defer cancel()
@@ -206,7 +205,7 @@ func (l *Lease) renew(ctx context.Context) error {
 		return err
 	}
 	if held.Value.GetHolder() != l.holder {
-		return errTaken
+		return ErrTaken
 	}
 	return l.write(ctx, held)
 }

@@ -76,8 +76,8 @@ func TestOneHolderAtATimeAndAStoppedOneGivesItBack(t *testing.T) {
 	a := run(t, first)
 	a.leading(t)
 	second := open(t, b.JetStream(), length)
-	if _, err := second.try(t.Context()); !errors.Is(err, errTaken) {
-		t.Errorf("a second holder got %v, want %v", err, errTaken)
+	if _, err := second.try(t.Context()); !errors.Is(err, ErrTaken) {
+		t.Errorf("a second holder got %v, want %v", err, ErrTaken)
 	}
 	if !first.Held() || second.Held() {
 		t.Errorf("held by the first %t and the second %t, want only the first", first.Held(), second.Held())

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -123,9 +122,6 @@ func OutcomeWord(o bridgev1.Outcome) string {
 	return strings.ToLower(strings.TrimPrefix(o.String(), "OUTCOME_"))
 }
 
-// idle is how long nothing arrives from the log before the server is asked whether anything is left.
-const idle = time.Second
-
 // eachEvent visits the log up to and with the sequence last, headers only. Events that leave the log meanwhile, by age or
 // by a person's hand, are not waited for.
 func eachEvent(ctx context.Context, stream jetstream.Stream, last uint64, visit func(k string, sequence uint64, at time.Time)) error {
@@ -133,38 +129,19 @@ func eachEvent(ctx context.Context, stream jetstream.Stream, last uint64, visit 
 	if err != nil {
 		return fmt.Errorf("read the event log: %w", err)
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(4096))
-	if err != nil {
-		return fmt.Errorf("read the event log: %w", err)
-	}
-	defer messages.Stop()
-	var received uint64
-	for {
-		wait, cancel := context.WithTimeout(ctx, idle)
-		msg, err := messages.Next(jetstream.NextContext(wait))
-		cancel()
-		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-			info, err := consumer.Info(ctx)
-			if err == nil && info.NumPending == 0 && info.Delivered.Consumer <= received {
-				return nil
-			}
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("read the event log: %w", errors.Join(err, ctx.Err()))
-		}
-		meta, err := msg.Metadata()
-		if err != nil {
-			return fmt.Errorf("read the event log: %w", err)
-		}
-		received = meta.Sequence.Consumer
+	err = bus.Replay(ctx, consumer, 4096, func(msg jetstream.Msg, meta *jetstream.MsgMetadata) error {
 		if meta.Sequence.Stream <= last {
 			visit(strings.TrimPrefix(msg.Subject(), "erp.event."), meta.Sequence.Stream, meta.Timestamp)
 		}
-		if meta.Sequence.Stream >= last || meta.NumPending == 0 {
-			return nil
+		if meta.Sequence.Stream >= last {
+			return bus.ErrEnough
 		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read the event log: %w", err)
 	}
+	return nil
 }
 
 // Owes tells whether the record owes Enneo a delivery, or has one under way, although everything it covers has an outcome:

@@ -90,6 +90,9 @@ func open(ctx context.Context, env *app.Env, b *bus.Bus, cfg *durability.Config,
 	if err := b.Ensure(ctx, names); err != nil {
 		return nil, err
 	}
+	if err := reportUnknown(ctx, env, b, names); err != nil {
+		return nil, err
+	}
 	p := &Pipeline{Bus: b, Dead: deadletter.Open(b)}
 	var err error
 	if p.Log, err = eventlog.Open(ctx, b, env.Logger); err != nil {

@@ -151,7 +151,7 @@ type OperationDoc struct {
 
 // Describe says how each operation is called, in a fixed order.
 func (p *Profile) Describe() []OperationDoc {
-	all := []Operation{GetContract, GetCustomer, Search, ListChanged, ListAll}
+	all := []Operation{GetContract, GetCustomer, Search, ListChanged, ListAll, ListChangedCustomers, ListAllCustomers}
 	docs := make([]OperationDoc, 0, len(all))
 	for _, op := range all {
 		doc := OperationDoc{Operation: op}

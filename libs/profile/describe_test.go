@@ -164,8 +164,8 @@ func TestOperationsSayHowTheyAreCalled(t *testing.T) {
 			t.Errorf("%s is called by %q, want %q", operation, got, want)
 		}
 	}
-	if len(calls) != 15 {
-		t.Errorf("%d operations are described, want 5 of each of 3 profiles", len(calls))
+	if len(calls) != 21 {
+		t.Errorf("%d operations are described, want 7 of each of 3 profiles", len(calls))
 	}
 }
 

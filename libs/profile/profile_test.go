@@ -127,6 +127,8 @@ func TestParseNamesFileLineAndField(t *testing.T) {
 		{"an open brace", replace("/c/{id}", "/c/{id}/{hash"), []string{"a brace is left open"}},
 		{"a method that changes something", replace("path: /c/{id}", "path: /c/{id}\n    method: DELETE"), []string{"p.yaml:10: operations.get_contract.method"}},
 		{"a list without ids", replace("gone:", "  list_all:\n    path: /c\ngone:"), []string{"operations.list_all: needs contract_ids"}},
+		{"items of a read", replace("path: /c/{id}", "path: /c/{id}\n    items: [/i/*]"), []string{"operations.get_contract: items, removed"}},
+		{"removed without items", replace("gone:", "  list_all:\n    path: /c\n    contract_ids: [/i]\n    removed: [/d]\ngone:"), []string{"operations.list_all.removed: needs items"}},
 		{"no pointer", replace("[/id]", "[id]"), []string{"p.yaml:15: webhook.contract_ids: "}},
 		{"nothing to identify", replace("contract_ids: [/id]", "contract_ids: []"), []string{"webhook: neither"}},
 		{"a wrong subject", minimal("") + "cloudevent:\n  subject_kind: meter\n", []string{"cloudevent.subject_kind: must be"}},
@@ -194,29 +196,6 @@ func TestRequestWithABody(t *testing.T) {
 	r, err := p.Request(profile.GetContract, profile.Args{"id": `a"b`})
 	if err != nil || r.Method != http.MethodPost || r.Target != "/c" || string(r.Body) != `{"contract":"a\"b","fixed":"x"}` || r.Context != "contract" {
 		t.Errorf("Request = %+v with body %s, %v", r, r.Body, err)
-	}
-}
-
-func TestReadPage(t *testing.T) {
-	t.Parallel()
-	page, err := load(t, "generic").ReadPage(profile.ListChanged, 200, []byte(`{"items":[{"id":"1"},{"id":12345678901234567890},{"id":1.5}],"nextCursor":"abc"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := profile.Page{ContractIDs: []string{"1", "12345678901234567890"}, Next: "abc", Invalid: []string{"contract id at /items/*/id is a decimal number"}}
-	if diff := cmp.Diff(want, page); diff != "" {
-		t.Errorf("page (-want +got):\n%s", diff)
-	}
-	if page, err = load(t, "generic").ReadPage(profile.ListAll, 200, []byte(`{"items":[]}`)); err != nil || len(page.ContractIDs) != 0 || page.Next != "" {
-		t.Errorf("an empty page = %+v, %v", page, err)
-	}
-	for _, status := range []int{404, 422} {
-		if _, err := load(t, "generic").ReadPage(profile.ListAll, status, []byte(`{}`)); err == nil {
-			t.Errorf("HTTP %d was taken for an empty page", status)
-		}
-	}
-	if _, err := load(t, "generic").ReadPage(profile.GetContract, 200, []byte(`{}`)); !errors.Is(err, profile.ErrUnsupported) {
-		t.Errorf("a page of a read = %v, want %v", err, profile.ErrUnsupported)
 	}
 }
 

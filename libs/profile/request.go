@@ -24,6 +24,9 @@ const (
 	Search      Operation = "search"
 	ListChanged Operation = "list_changed"
 	ListAll     Operation = "list_all"
+
+	ListChangedCustomers Operation = "list_changed_customers"
+	ListAllCustomers     Operation = "list_all_customers"
 )
 
 // Errors of Request; test with errors.Is.
@@ -56,6 +59,7 @@ type operation struct {
 	contractIDs []jsonptr.Pointer
 	customerIDs []jsonptr.Pointer
 	next        []jsonptr.Pointer
+	listing     listing
 	confirmed   bool
 }
 
@@ -147,6 +151,7 @@ func (c *compiler) operations(raw *schema) map[Operation]*operation {
 	for op, o := range map[Operation]*operationSchema{
 		GetContract: raw.Operations.GetContract, GetCustomer: raw.Operations.GetCustomer,
 		Search: raw.Operations.Search, ListChanged: raw.Operations.ListChanged, ListAll: raw.Operations.ListAll,
+		ListChangedCustomers: raw.Operations.ListChangedCustomers, ListAllCustomers: raw.Operations.ListAllCustomers,
 	} {
 		if o != nil {
 			all[op] = c.operation(op, o)
@@ -168,6 +173,7 @@ func (c *compiler) operation(op Operation, raw *operationSchema) *operation {
 		contractIDs: c.pointers(name+".contract_ids", raw.ContractIDs),
 		customerIDs: c.pointers(name+".customer_ids", raw.CustomerIDs),
 		next:        c.pointers(name+".next", raw.Next),
+		listing:     c.listing(op, raw),
 		confirmed:   raw.Confirmed,
 	}
 	o.path, o.query, _ = strings.Cut(raw.Path.value, "?")
@@ -203,7 +209,7 @@ func (c *compiler) operation(op Operation, raw *operationSchema) *operation {
 		c.fail(raw.Path.line, name, "query, contract_ids, customer_ids and next are for search and lists only")
 	case !isGet && hasID:
 		c.fail(raw.Path.line, name, "{id} is for reads of one contract or customer only")
-	case !isGet && len(o.contractIDs)+len(o.customerIDs) == 0:
+	case !isGet && len(o.contractIDs)+len(o.customerIDs)+len(o.listing.items) == 0:
 		c.fail(raw.Path.line, name, "needs contract_ids or customer_ids, to read its answer")
 	}
 	return o

@@ -43,6 +43,9 @@ type allOperations struct {
 	Search      *operationSchema `yaml:"search" desc:"Finds contracts or customers by attributes."`
 	ListChanged *operationSchema `yaml:"list_changed" desc:"Lists what changed since a time."`
 	ListAll     *operationSchema `yaml:"list_all" desc:"Lists everything."`
+
+	ListChangedCustomers *operationSchema `yaml:"list_changed_customers" desc:"Lists the customers that changed since a time, for an ERP that lists them apart from contracts."`
+	ListAllCustomers     *operationSchema `yaml:"list_all_customers" desc:"Lists all customers, for an ERP that lists them apart from contracts."`
 }
 
 // operationSchema is one operation.
@@ -55,6 +58,10 @@ type operationSchema struct {
 	ContractIDs []text          `yaml:"contract_ids" desc:"Search and lists only: JSON pointers to the contract ids found."`
 	CustomerIDs []text          `yaml:"customer_ids" desc:"Search and lists only: JSON pointers to the customer ids found."`
 	Next        []text          `yaml:"next" desc:"Search and lists only: JSON pointers to the cursor of the next page."`
+	Items       []text          `yaml:"items" desc:"Lists only: JSON pointers to objects that are each a whole contract (list_changed, list_all) or customer (the lists of customers), as the mapping expects it in data; * walks an array. What is listed like this is not read once more."`
+	Removed     []text          `yaml:"removed" desc:"Lists with items only: JSON pointers into an item; if one finds true, the item is one that the ERP does not have any more."`
+	Total       []text          `yaml:"total" desc:"Lists only: JSON pointers to the number of items on all pages, for the display of progress."`
+	LivePages   bool            `yaml:"live_pages" desc:"Lists only: each page shows the state at its own request. If false, pages may show the state at the request of the first one."`
 	Confirmed   bool            `yaml:"confirmed" desc:"Whether the ERP's maker or a public source shows that it is called like this; false for a default of ours."`
 }
 

@@ -67,11 +67,15 @@ func (b *Bucket[T, M]) Get(ctx context.Context, k string) (Entry[T, M], error) {
 }
 
 func (b *Bucket[T, M]) decode(stored jetstream.KeyValueEntry) (Entry[T, M], error) {
+	return b.decodeData(stored.Value(), stored.Revision(), stored.Created())
+}
+
+func (b *Bucket[T, M]) decodeData(data []byte, revision uint64, storedAt time.Time) (Entry[T, M], error) {
 	value := M(new(T))
-	if err := ce.UnmarshalData(stored.Value(), value); err != nil {
-		return Entry[T, M]{}, fmt.Errorf("record in %s, revision %d: %w", b.name, stored.Revision(), err)
+	if err := ce.UnmarshalData(data, value); err != nil {
+		return Entry[T, M]{}, fmt.Errorf("record in %s, revision %d: %w", b.name, revision, err)
 	}
-	return Entry[T, M]{Value: value, Revision: stored.Revision(), StoredAt: stored.Created()}, nil
+	return Entry[T, M]{Value: value, Revision: revision, StoredAt: storedAt}, nil
 }
 
 // Put writes the record if its newest revision is still the given one (0: there is none) and returns the new revision.

@@ -309,3 +309,70 @@ func TestBucketThatIsMissingIsNamed(t *testing.T) {
 		t.Error("a bucket that does not exist was opened")
 	}
 }
+
+func TestEachLikeVisitsTheNewestOfWhatFitsAlone(t *testing.T) {
+	t.Parallel()
+	connected := bustest.Start(t).Connect(t)
+	b := open(t, connected)
+	visit := func(pattern string) (visited []string) {
+		t.Helper()
+		err := b.EachLike(t.Context(), pattern, func(k string, e entry) error {
+			visited = append(visited, fmt.Sprint(k, " ", e.Value.GetEpoch()))
+			if got := get(t, b, k); got.Revision != e.Revision || !got.StoredAt.Equal(e.StoredAt) {
+				t.Errorf("%s was visited as %+v, want %+v", k, e, got)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return visited
+	}
+	if got := visit("erp.contract.*"); got != nil {
+		t.Errorf("an empty bucket: %v", got)
+	}
+	first := put(t, b, "erp.contract.1", 1, 0)
+	put(t, b, "erp.customer.1", 2, 0)
+	put(t, b, "erp.contract.2", 3, 0)
+	put(t, b, "erp2.contract.1", 4, 0)
+	put(t, b, "erp.contract.1", 5, first)
+	put(t, b, "erp.contract.3", 6, 0)
+	kv, err := connected.JetStream().KeyValue(t.Context(), bus.BucketBridge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := kv.Delete(t.Context(), "erp.contract.3"); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := visit("erp.contract.*"), []string{"erp.contract.2 3", "erp.contract.1 5"}; !slices.Equal(got, want) {
+		t.Errorf("visited %v, want %v", got, want)
+	}
+	stop := errors.New("enough")
+	if err := b.EachLike(t.Context(), ">", func(string, entry) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("the error of visit = %v", err)
+	}
+}
+
+func TestEachLikeEndsThoughWhatWasToComeIsDeleted(t *testing.T) {
+	t.Parallel()
+	connected := bustest.Start(t).Connect(t)
+	b := open(t, connected)
+	const records = 600 // More than are pulled at a time.
+	for i := range records {
+		put(t, b, fmt.Sprint("k.", i), 1, 0)
+	}
+	stream, err := connected.JetStream().Stream(t.Context(), bus.KVStream(bus.BucketBridge))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	err = b.EachLike(t.Context(), "k.*", func(string, entry) error {
+		if seen++; seen == 1 {
+			return stream.Purge(t.Context())
+		}
+		return nil
+	})
+	if err != nil || seen == records {
+		t.Errorf("%d of %d records seen, %v", seen, records, err)
+	}
+}

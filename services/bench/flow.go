@@ -53,7 +53,7 @@ func flow(ctx context.Context, r *run) (_ []*report.Table, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, redis.Stop()) }()
-	s := &system{run: r, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: flowSenders}}}
+	s := &system{run: r, client: flowClient()}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	if err := s.launch(ctx, server.URL, redis.URL); err != nil {
 		return nil, err
@@ -224,6 +224,10 @@ func (s *system) post(ctx context.Context, body string) error {
 	// Read to the end, so that the connection can be used again.
 	_, errRead := io.Copy(io.Discard, response.Body)
 	return errors.Join(err, errRead, response.Body.Close())
+}
+
+func flowClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: flowSenders}}
 }
 
 func wait(ctx context.Context, d time.Duration) error {

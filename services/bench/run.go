@@ -82,7 +82,7 @@ func repository() (string, error) {
 func (r *run) build(ctx context.Context) error {
 	r.progress("building the services and nats-server")
 	args := []string{"build", "-o", r.bin + string(filepath.Separator), natsServer}
-	for _, name := range []string{"ingestor", "debouncer", "enricher", "publisher", "simulator"} {
+	for _, name := range []string{"ingestor", "debouncer", "enricher", "publisher", "reconciler", "simulator"} {
 		args = append(args, "./services/"+name+"/cmd/"+name)
 	}
 	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // our own packages

@@ -10,13 +10,11 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/enneo-ai/enneo-bridge/libs/bus"
 	"github.com/enneo-ai/enneo-bridge/libs/ce"
 	"github.com/enneo-ai/enneo-bridge/libs/deadletter"
-	"github.com/enneo-ai/enneo-bridge/libs/enneo"
 	"github.com/enneo-ai/enneo-bridge/libs/eventlog"
 	"github.com/enneo-ai/enneo-bridge/libs/failpoint"
 	"github.com/enneo-ai/enneo-bridge/libs/fault"
@@ -29,7 +27,9 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/quota"
 	"github.com/enneo-ai/enneo-bridge/libs/record"
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
+	"github.com/enneo-ai/enneo-bridge/libs/snapshot"
 	"github.com/enneo-ai/enneo-bridge/libs/ticket"
+	"github.com/enneo-ai/enneo-bridge/libs/witness"
 	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
 	"github.com/enneo-ai/enneo-bridge/services/enricher/internal/turn"
 )
@@ -43,7 +43,7 @@ type Reader interface {
 	ProfileRef() string
 }
 
-type snapshot = record.Entry[bridgev1.Snapshot, *bridgev1.Snapshot]
+type stored = record.Entry[bridgev1.Snapshot, *bridgev1.Snapshot]
 
 // maxKeyAttempts is after how many failures in a row that concern only this key it becomes a dead letter. With the
 // pauses between them (1 s, doubling, at most 1 min) that takes about four minutes.
@@ -63,6 +63,7 @@ type enricher struct {
 	retries   *retry.Schedule
 	// refusals counts the faults of each key alone: an ERP that was down makes no dead letters.
 	refusals    *retry.Schedule
+	witness     *witness.Witness
 	turns       *turn.Turns
 	propagator  propagation.TextMapPropagator
 	tracer      trace.Tracer
@@ -136,7 +137,7 @@ func (e *enricher) handle(ctx context.Context, msg jetstream.Msg) bus.Verdict {
 type state struct {
 	// need is what a read that begins now covers.
 	need eventlog.Last
-	snap snapshot
+	snap stored
 }
 
 // enrich reads the key in the ERP unless that is done already, stores the answer and passes the key on. It is the key's turn.
@@ -169,7 +170,8 @@ func (e *enricher) enrich(ctx context.Context, k key.Key, t ticket.Ticket, mine 
 	began := time.Now()
 	mapped, err := e.reader.Get(ctx, k.Kind, k.ID)
 	release()
-	f := fault.Of(err)
+	answered := fault.Of(err)
+	f := e.witness.Judge(k, answered, began)
 	if f != nil && f.Scope == fault.Target {
 		e.quota.Hold(ctx, f.RetryAfter)
 	}
@@ -178,7 +180,7 @@ func (e *enricher) enrich(ctx context.Context, k key.Key, t ticket.Ticket, mine 
 	}
 	took := time.Since(began)
 	e.pace.Note(took)
-	e.metrics.read(ctx, k, f, took)
+	e.metrics.read(ctx, k, answered, took)
 	if f != nil {
 		return e.failed(ctx, k, st, f)
 	}
@@ -187,7 +189,7 @@ func (e *enricher) enrich(ctx context.Context, k key.Key, t ticket.Ticket, mine 
 			return err
 		}
 	}
-	next, err := e.snapshotOf(st, mapped, began)
+	next, err := snapshot.Of(st.need, mapped, began, e.reader.ProfileRef())
 	if err != nil {
 		return err
 	}
@@ -196,7 +198,7 @@ func (e *enricher) enrich(ctx context.Context, k key.Key, t ticket.Ticket, mine 
 		return err
 	}
 	failpoint.Hit("enricher.customers.told")
-	covers, err := e.store(ctx, k, next)
+	covers, err := e.shelf().Store(ctx, k, next)
 	if err != nil {
 		return err
 	}
@@ -275,7 +277,7 @@ func (e *enricher) failed(ctx context.Context, k key.Key, st state, f *fault.Fau
 		return f
 	}
 	_, attempts := e.refusals.Failed(k, 0)
-	if !f.Permanent && attempts < maxKeyAttempts {
+	if !f.Permanent && (attempts < maxKeyAttempts || !e.witness.Believed(k)) {
 		return f
 	}
 	// Before the key is settled: dying in between repeats the dead letter, and never loses it.
@@ -285,6 +287,7 @@ func (e *enricher) failed(ctx context.Context, k key.Key, st state, f *fault.Fau
 	if err := e.ledger.Dead(ctx, k, st.need.Position, st.need.At, f.Reason); err != nil {
 		return err
 	}
+	e.witness.Forget(k)
 	e.metrics.died(ctx, k, f.Reason)
 	e.logger.ErrorContext(ctx, "dead letter: the key cannot be read or mapped", "source", k.Source, "kind", string(k.Kind),
 		"reason", f.Reason, "field", f.Field, "status", f.Status, "attempts", attempts)
@@ -310,62 +313,15 @@ func (e *enricher) confirmGone(ctx context.Context, k key.Key, st state, began t
 	return false, errLater{after: e.goneConfirm}
 }
 
-func (e *enricher) snapshotOf(st state, mapped profile.Mapped, began time.Time) (*bridgev1.Snapshot, error) {
-	next := &bridgev1.Snapshot{
-		Covers:         st.need.Position.Proto(),
-		ReadStartedAt:  timestamppb.New(began),
-		ReadFinishedAt: timestamppb.Now(),
-		Gone:           mapped.Gone,
-		Profile:        e.reader.ProfileRef(),
-	}
-	if !st.need.At.IsZero() {
-		next.CoversLogTime = timestamppb.New(st.need.At)
-	}
-	if mapped.Gone {
-		return next, nil
-	}
-	body, err := enneo.Canonical(mapped.Body)
-	if err != nil {
-		return nil, err
-	}
-	next.Body, next.CustomerId, next.ContractIds = body, mapped.CustomerID, mapped.ContractIDs
-	return next, nil
-}
-
-// store keeps the snapshot unless a stored one covers more; of two that cover the same, the later read wins. It returns
-// what the stored snapshot covers.
-func (e *enricher) store(ctx context.Context, k key.Key, next *bridgev1.Snapshot) (position.Position, error) {
-	mine := position.FromProto(next.GetCovers())
-	entry, err := e.snapshots.Change(ctx, k.String(), func(s *bridgev1.Snapshot) error {
-		theirs := position.FromProto(s.GetCovers())
-		switch c := theirs.Compare(mine); {
-		case c > 0, c == 0 && s.GetReadStartedAt() != nil && s.GetReadStartedAt().AsTime().After(next.GetReadStartedAt().AsTime()):
-			return record.ErrUnchanged
-		}
-		proto.Reset(s)
-		proto.Merge(s, next)
-		return nil
-	})
-	if err != nil {
-		return position.Position{}, err
-	}
-	if entry.Value.GetGone() {
-		// Each write erases what it replaces; this finds what was left by a process that died in between.
-		if err := e.snapshots.EraseOlder(ctx, k.String()); err != nil {
-			return position.Position{}, err
-		}
-	}
-	return position.FromProto(entry.Value.GetCovers()), nil
+// shelf is where snapshots are kept.
+func (e *enricher) shelf() *snapshot.Shelf {
+	return &snapshot.Shelf{Bus: e.bus, Log: e.log, Snapshots: e.snapshots, Propagator: e.propagator}
 }
 
 // pass sends the key on to the publisher.
 func (e *enricher) pass(ctx context.Context, k key.Key, t ticket.Ticket, covers position.Position) error {
-	msg, err := ticket.Encode(ctx, e.propagator, bus.StagePublish,
-		ticket.Ticket{Key: k, Position: covers, Collapsed: t.Collapsed, FirstEventAt: t.FirstEventAt}, time.Now())
+	err := e.shelf().Pass(ctx, ticket.Ticket{Key: k, Position: covers, Collapsed: t.Collapsed, FirstEventAt: t.FirstEventAt})
 	if err != nil {
-		return err
-	}
-	if _, err := e.bus.Publish(ctx, msg); err != nil {
 		return err
 	}
 	failpoint.Hit("enricher.ready.sent")

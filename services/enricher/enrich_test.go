@@ -254,7 +254,7 @@ func TestOfTwoReadsTheOneThatCoversMoreWinsThenTheLater(t *testing.T) {
 			_, err := w.snapshots.Put(t.Context(), k.String(), tc.stored, 0)
 			w.must(err)
 		}
-		covers, err := e.store(t.Context(), k, tc.next)
+		covers, err := e.shelf().Store(t.Context(), k, tc.next)
 		w.must(err)
 		got := w.snapshot(k)
 		if got.GetBody() != tc.want || got.GetGoneSince() != nil {

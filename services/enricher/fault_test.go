@@ -14,7 +14,6 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/bus/bustest"
 	"github.com/enneo-ai/enneo-bridge/libs/deadletter"
 	"github.com/enneo-ai/enneo-bridge/libs/gate"
-	"github.com/enneo-ai/enneo-bridge/libs/key"
 	"github.com/enneo-ai/enneo-bridge/libs/ledger"
 	"github.com/enneo-ai/enneo-bridge/libs/position"
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
@@ -206,15 +205,15 @@ func TestAnotherKeysAnswerIsNeverStored(t *testing.T) {
 func TestContractThatCannotBeMappedBecomesADeadLetter(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.replica(nil)
-	k, healthy := contract(w.contracts[0]), contract(w.contracts[1])
+	e := w.replica(nil)
+	k := contract(w.contracts[0])
 	found, err := w.sim.Contract(t.Context(), k.ID)
 	w.must(err)
 	found.Override = map[string]json.RawMessage{"customerId": json.RawMessage(`""`)}
 	_, err = w.sim.PutContract(t.Context(), found)
 	w.must(err)
 	p := w.change(k)
-	w.readyFor(healthy, w.change(healthy))
+	w.assure(e, k)
 	var s *bridgev1.Settlement
 	bustest.Eventually(t, "the key is settled", func() bool {
 		entry, err := w.ledger.Get(t.Context(), k.String())
@@ -229,9 +228,9 @@ func TestContractThatCannotBeMappedBecomesADeadLetter(t *testing.T) {
 	w.must(err)
 	want := &bridgev1.DeadLetter{
 		Stage: deadletter.StageEnrich, Source: testSource, Key: &bridgev1.Key{Source: testSource, Kind: "contract", Id: k.ID},
-		Position: p.Proto(), Reason: "unmappable", Field: "contract.customerId", Attempts: 1, Status: http.StatusOK,
+		Position: p.Proto(), Reason: "unmappable", Field: "contract.customerId", Status: http.StatusOK,
 	}
-	if diff := cmp.Diff(want, letter, protocmp.Transform(), protocmp.IgnoreFields(want, "message", "answer", "first_at", "last_at", "profile")); diff != "" {
+	if diff := cmp.Diff(want, letter, protocmp.Transform(), protocmp.IgnoreFields(want, "message", "answer", "attempts", "first_at", "last_at", "profile")); diff != "" {
 		t.Errorf("dead letter differs (-want +got):\n%s", diff)
 	}
 	for _, personal := range []string{string(found.Lastname), string(found.Company), found.IBAN} {
@@ -239,8 +238,10 @@ func TestContractThatCannotBeMappedBecomesADeadLetter(t *testing.T) {
 			t.Errorf("the dead letter holds %q", personal)
 		}
 	}
+	if letter.GetAttempts() < 2 {
+		t.Errorf("a dead letter after %d attempts; the first refusal has no witness yet", letter.GetAttempts())
+	}
 	w.idle()
-	w.count(k, 1)
 	if w.snapshot(k).GetBody() != "" || w.ready(k) != nil {
 		t.Error("what cannot be mapped was stored or passed on")
 	}
@@ -257,10 +258,11 @@ func TestDeadLetterIsStoredBeforeItsKeyIsSettled(t *testing.T) {
 	w := newWorld(t)
 	k := contract(w.contracts[0])
 	w.fault(simclient.Fault{Action: simclient.Status, Status: http.StatusUnprocessableEntity, EntityID: k.ID})
-	w.replica(nil)
+	e := w.replica(nil)
 	w.must(w.bus.JetStream().DeleteStream(t.Context(), bus.StreamDead))
 	p := w.change(k)
-	w.awaitReads(k, 3)
+	w.assure(e, k)
+	w.awaitReads(k, len(w.reads(k))+2)
 	entry, err := w.ledger.Get(t.Context(), k.String())
 	w.must(err)
 	if entry.Revision != 0 {
@@ -295,6 +297,7 @@ func TestOnlyFaultsOfTheKeyItselfMakeItADeadLetter(t *testing.T) {
 			w.fault(simclient.Fault{Action: simclient.WrongID, EntityID: k.ID, Count: tc.wrong})
 			e := w.replica(nil)
 			p := w.change(k)
+			w.assure(e, k)
 			w.idle()
 			if letters := w.messages(bus.StreamDead, "") == 1; letters != tc.dead {
 				t.Errorf("dead letter %t, want %t", letters, tc.dead)
@@ -312,19 +315,29 @@ func TestOnlyFaultsOfTheKeyItselfMakeItADeadLetter(t *testing.T) {
 	}
 }
 
-func TestPermanentRefusalOfOneKeyDoesNotShutTheGate(t *testing.T) {
+// TestRefusedKeysDieOnceOthersAreRead: as long as the ERP refuses all that it is asked for, that is not believed.
+func TestRefusedKeysDieOnceOthersAreRead(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e := w.replica(nil)
-	w.fault(simclient.Fault{Action: simclient.Status, Status: http.StatusUnprocessableEntity, Kind: key.Contract})
-	for _, id := range w.contracts[:6] {
+	refused := w.contracts[:6]
+	for _, id := range refused {
+		w.fault(simclient.Fault{Action: simclient.Status, Status: http.StatusUnprocessableEntity, EntityID: id})
 		w.change(contract(id))
 	}
+	bustest.Eventually(t, "the gate is shut", func() bool { shut, _ := e.gate.Shut(); return shut })
+	for _, id := range refused {
+		bustest.Eventually(t, "the key was refused", func() bool { return e.retries.Attempts(contract(id)) > 0 })
+	}
+	if n := w.messages(bus.StreamDead, ""); n != 0 {
+		t.Errorf("%d dead letters although the erp refuses everything, want none", n)
+	}
+	w.assure(e, contract(refused[0]))
 	w.idle()
+	if n := w.messages(bus.StreamDead, ""); n != len(refused) {
+		t.Errorf("%d dead letters, want %d", n, len(refused))
+	}
 	if shut, _ := e.gate.Shut(); shut {
 		t.Error("the gate is shut although the ERP answers")
-	}
-	if n := w.messages(bus.StreamDead, ""); n != 6 {
-		t.Errorf("%d dead letters, want 6", n)
 	}
 }

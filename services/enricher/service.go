@@ -29,6 +29,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/redisx"
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
 	"github.com/enneo-ai/enneo-bridge/libs/source"
+	"github.com/enneo-ai/enneo-bridge/libs/witness"
 	"github.com/enneo-ai/enneo-bridge/services/enricher/internal/turn"
 )
 
@@ -86,6 +87,9 @@ func Run(ctx context.Context, env *app.Env) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range sources {
 		g := gate.New(gate.Options{})
+		if err := g.Observe(env.Telemetry.Meter("enricher"), pause.Source(s.Name)); err != nil {
+			return err
+		}
 		paused := gates[s.Name]
 		e := &enricher{
 			bus: p.Bus, log: p.Log, snapshots: p.Snapshots, ledger: p.Ledger, dead: p.Dead,
@@ -95,6 +99,7 @@ func Run(ctx context.Context, env *app.Env) error {
 			}, env.Logger),
 			retries:    retry.Shared(rdb, "enrich", firstRetry, maxRetry, env.Logger),
 			refusals:   retry.Shared(rdb, "enrich-refused", firstRetry, maxRetry, env.Logger),
+			witness:    witness.New(time.Now),
 			pace:       pressure.NewPace(s.Timeout),
 			propagator: env.Telemetry.Propagator, tracer: env.Telemetry.Tracer("enricher"),
 			goneConfirm: cfg.GoneConfirm, minAge: s.MinAge, logger: env.Logger, metrics: metrics,

@@ -34,6 +34,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/simclient"
 	"github.com/enneo-ai/enneo-bridge/libs/source"
 	"github.com/enneo-ai/enneo-bridge/libs/ticket"
+	"github.com/enneo-ai/enneo-bridge/libs/witness"
 	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
 	"github.com/enneo-ai/enneo-bridge/services/enricher/internal/turn"
 	"github.com/enneo-ai/enneo-bridge/services/simulator"
@@ -117,7 +118,7 @@ func (w *world) enricher(change func(*enricher)) *enricher {
 		bus: b, log: log, snapshots: snapshots, ledger: settled, dead: deadletter.Open(b), reader: erp.New(sources[0]),
 		gate:    gate.New(gate.Options{First: 20 * time.Millisecond, Max: 100 * time.Millisecond}),
 		retries: retry.New(10*time.Millisecond, 50*time.Millisecond), refusals: retry.New(time.Millisecond, time.Millisecond),
-		turns: turns, pace: pressure.NewPace(sources[0].Timeout),
+		witness: witness.New(time.Now), turns: turns, pace: pressure.NewPace(sources[0].Timeout),
 		propagator: propagation.TraceContext{}, tracer: tracenoop.NewTracerProvider().Tracer(""),
 		goneConfirm: testConfirm, logger: logger, metrics: instruments,
 	}
@@ -147,6 +148,14 @@ func (w *world) replica(change func(*enricher)) *enricher {
 	w.t.Cleanup(group.Wait)
 	w.t.Cleanup(stop)
 	return e
+}
+
+// assure reads another key after k was refused, so that the refusal is believed.
+func (w *world) assure(e *enricher, k key.Key) {
+	w.t.Helper()
+	bustest.Eventually(w.t, "the key was refused", func() bool { return e.retries.Attempts(k) > 0 })
+	healthy := contract(w.contracts[len(w.contracts)-1])
+	w.readyFor(healthy, w.change(healthy))
 }
 
 func contract(id string) key.Key { return key.Key{Source: testSource, Kind: key.Contract, ID: id} }

@@ -161,7 +161,7 @@ func (in *intake) store(ctx context.Context, src *source.Source, t told) (receip
 	}
 	answer := receipt{Unrecognised: len(t.strange), IDs: make([]string, 0, len(t.changes))}
 	for _, s := range t.strange {
-		if err := p.Dead.PutBody(ctx, src.Name, s.mediaType, s.raw, s.reason, s.message); err != nil {
+		if err := p.Dead.PutBody(ctx, src.Name, s.mediaType, s.raw, s.reason, s.message, src.Profile.Ref()); err != nil {
 			return receipt{}, err
 		}
 		in.logger.WarnContext(ctx, "webhook without an identifier kept as a dead letter", "source", src.Name, "reason", s.reason, "detail", s.message)

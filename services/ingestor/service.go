@@ -86,6 +86,11 @@ func Run(ctx context.Context, env *app.Env) error {
 			return err
 		}
 		in.open(p)
+		again := &rereader{log: p.Log, dead: p.Dead, propagator: env.Telemetry.Propagator, logger: env.Logger}
+		group.Go(func() error {
+			again.run(ctx, sources)
+			return nil
+		})
 		return p.Follow(ctx)
 	})
 	err = group.Wait()

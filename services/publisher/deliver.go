@@ -28,6 +28,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/record"
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
 	"github.com/enneo-ai/enneo-bridge/libs/ticket"
+	"github.com/enneo-ai/enneo-bridge/libs/witness"
 	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
 	"github.com/enneo-ai/enneo-bridge/services/publisher/internal/mind"
 )
@@ -57,7 +58,7 @@ type deliverer struct {
 	ledger     *ledger.Ledger
 	log        *eventlog.Log
 	dead       *deadletter.Box
-	witness    *witness // shared by the sources, as Enneo is
+	witness    *witness.Witness // shared by the sources, as Enneo is
 	target     Target
 	gate       gatekeeper
 	quota      *quota.Quota // of Enneo, among all replicas and sources
@@ -216,11 +217,26 @@ func (d *deliverer) contentOf(s *bridgev1.Snapshot) string {
 	if s.GetGone() {
 		return enneo.ContentHash(d.target.Version(), "gone")
 	}
+	if !d.renames() {
+		return enneo.ContentHash(d.target.Version(), s.GetProfile(), s.GetBody())
+	}
+	return enneo.ContentHash(d.target.Version(), s.GetProfile(), s.GetBody(), d.enneoID(""))
+}
+
+// renames tells whether ids in Enneo are others than in the ERP.
+func (d *deliverer) renames() bool { return d.enneoID("") != "" }
+
+// bodyOf is the structure that Enneo gets, with Enneo's ids in it. The error is a permanent fault of the key: an ERP's id may be as long as
+// Enneo's own may be, and with what the source's template adds it may be too long.
+func (d *deliverer) bodyOf(kind key.Kind, s *bridgev1.Snapshot) (string, error) {
+	if !d.renames() || s.GetBody() == "" {
+		return s.GetBody(), nil
+	}
 	body, err := enneo.WithIDs(s.GetBody(), d.enneoID)
 	if err != nil {
-		body = s.GetBody() // It is refused when it is sent.
+		return "", &fault.Fault{Scope: fault.Key, Permanent: true, Reason: "unsendable", Err: err}
 	}
-	return enneo.ContentHash(d.target.Version(), s.GetProfile(), body)
+	return body, enneo.ValidateText(kind, body)
 }
 
 // settleUnchanged settles a snapshot that Enneo is known to have already, without a request.

@@ -10,7 +10,6 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/enneo-ai/enneo-bridge/libs/deadletter"
-	"github.com/enneo-ai/enneo-bridge/libs/enneo"
 	"github.com/enneo-ai/enneo-bridge/libs/failpoint"
 	"github.com/enneo-ai/enneo-bridge/libs/fault"
 	"github.com/enneo-ai/enneo-bridge/libs/key"
@@ -67,12 +66,18 @@ func (d *deliverer) send(ctx context.Context, k key.Key, snap snapshot, entry le
 		// The process was paused, or storing took too long: somebody else may take the turn before this request would end.
 		return errBusy{held: time.Since(began), left: left}
 	}
-	f := fault.Of(d.request(ctx, k, snap.Value))
+	answered := fault.Of(d.request(ctx, k, snap.Value))
+	f := d.witness.Judge(k, answered, began)
 	failpoint.Hit("publisher.request.done")
-	if !unsent(f) {
-		d.heard(ctx, k, snap.Value, f, time.Since(began))
-		f = d.believed(k, f, began)
+	if f != nil && f.Scope == fault.Target {
+		d.quota.Hold(ctx, f.RetryAfter)
 	}
+	if d.gate.Report(f) {
+		d.logger.WarnContext(ctx, "the gate to enneo has changed", "shut", f != nil && f.Scope == fault.Target)
+	}
+	took := time.Since(began)
+	d.pace.Note(took)
+	d.metrics.requested(ctx, k, snap.Value, answered, took)
 	return d.conclude(ctx, attempt{
 		key: k, snapshot: snap.Value, token: intended.GetIntent().GetToken(), content: content, number: int(intended.GetAttempts()),
 		// Whoever lost its turn, or died in it, may have left one behind as well.
@@ -85,56 +90,13 @@ func (d *deliverer) request(ctx context.Context, k key.Key, s *bridgev1.Snapshot
 	if id := s.GetCustomerId(); id != "" {
 		customer = d.enneoID(id)
 	}
-	body, err := d.named(k.Kind, s)
+	body, err := d.bodyOf(k.Kind, s)
 	if err != nil {
 		return err
 	}
-	return d.target.Deliver(ctx, mind.Delivery{Kind: k.Kind, ID: d.enneoID(k.ID), CustomerID: customer, Body: body, Gone: s.GetGone()})
-}
-
-// named is a snapshot's body with Enneo's ids. An ERP's id may be as long as Enneo's own may be: what the source's template adds can
-// make it too long, which is a permanent fault of the key.
-func (d *deliverer) named(kind key.Kind, s *bridgev1.Snapshot) (string, error) {
-	if s.GetGone() {
-		return "", nil
-	}
-	body, err := enneo.WithIDs(s.GetBody(), d.enneoID)
-	if err != nil || body == s.GetBody() {
-		return body, err
-	}
-	validate := enneo.ValidateContract
-	if kind == key.Customer {
-		validate = enneo.ValidateCustomer
-	}
-	return body, enneo.Validate(validate, body)
-}
-
-// unsent tells whether a request could not even be made. That is known without Enneo, says nothing about it, and is final.
-func unsent(f *fault.Fault) bool { return f != nil && f.Permanent && f.Status == 0 }
-
-// heard passes on what a request that took so long says about Enneo as a whole.
-func (d *deliverer) heard(ctx context.Context, k key.Key, s *bridgev1.Snapshot, f *fault.Fault, took time.Duration) {
-	if f != nil && f.Scope == fault.Target {
-		d.quota.Hold(ctx, f.RetryAfter)
-	}
-	if d.gate.Report(f) {
-		d.logger.WarnContext(ctx, "the gate to enneo has changed", "shut", f != nil && f.Scope == fault.Target)
-	}
-	d.pace.Note(took)
-	d.metrics.requested(ctx, k, s, f, took)
-}
-
-// believed is the fault of a request that began then, as it counts: a refusal of the key is for good only if others are taken meanwhile.
-func (d *deliverer) believed(k key.Key, f *fault.Fault, began time.Time) *fault.Fault {
-	switch {
-	case f == nil:
-		d.witness.succeeded(k, began)
-	case f.Permanent && f.Scope == fault.Key && !d.witness.refusedAlone(k):
-		passing := *f
-		passing.Permanent = false
-		return &passing
-	}
-	return f
+	return d.target.Deliver(ctx, mind.Delivery{
+		Kind: k.Kind, ID: d.enneoID(k.ID), CustomerID: customer, Body: body, Gone: s.GetGone(),
+	})
 }
 
 // conclude notes how a request ended, if the turn is still ours; else it owes one more delivery, since this request may
@@ -190,7 +152,7 @@ func (d *deliverer) conclude(ctx context.Context, a attempt, f *fault.Fault) err
 		d.logger.WarnContext(ctx, "lost the turn for a key while sending, one more delivery follows", "source", a.key.Source, "kind", string(a.key.Kind))
 	case settled:
 		if outcome == bridgev1.Outcome_OUTCOME_DEAD_LETTER {
-			d.witness.forget(a.key)
+			d.witness.Forget(a.key)
 		}
 		d.metrics.settled(ctx, a.key, outcome, a.snapshot)
 	case outcome == bridgev1.Outcome_OUTCOME_UNSPECIFIED:

@@ -33,6 +33,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/redisx"
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
 	"github.com/enneo-ai/enneo-bridge/libs/source"
+	"github.com/enneo-ai/enneo-bridge/libs/witness"
 	"github.com/enneo-ai/enneo-bridge/services/publisher/internal/mind"
 )
 
@@ -48,6 +49,7 @@ type Config struct {
 	Rate        float64 `env:"ENNEO_RATE, default=0" desc:"Requests to Enneo per second, of all replicas and sources together; 0 for any number"`
 	Redis       redisx.Config
 	LeaseMargin time.Duration `env:"ENNEO_LEASE_MARGIN, default=5s" desc:"How much longer a process may hold a key's turn than a request may take: room for storing what it is about to do and how that ended. Whoever takes over from a process that died waits that much longer"`
+	DriftEvery  time.Duration `env:"DRIFT_EVERY, default=15m" desc:"Mode import: how often one settled contract of each source, chosen at random, is read in Enneo and compared with what was sent there (metric enneo_drift_total); 0 never"`
 	Brake       brake.Config
 	Enneo       mind.Config
 	Windows     pipeline.Windows
@@ -57,6 +59,9 @@ type Config struct {
 // Validate checks the mode and the figures.
 func (c *Config) Validate() error {
 	var errs []error
+	if c.DriftEvery != 0 && c.DriftEvery < time.Second {
+		errs = append(errs, fmt.Errorf("DRIFT_EVERY: %s is neither 0 nor at least 1s", c.DriftEvery))
+	}
 	if !slices.Contains(mind.Modes(), c.Mode) {
 		errs = append(errs, fmt.Errorf("ENNEO_MODE: %q is no mode; set import, refresh or webhook", c.Mode))
 	}
@@ -115,9 +120,16 @@ func Run(ctx context.Context, env *app.Env) error {
 	if err != nil {
 		return err
 	}
+	looks, err := newDriftCounter(env.Telemetry.Meter("publisher"))
+	if err != nil {
+		return err
+	}
 	// One gate for all sources, and one pace: they share the target.
 	g := gate.New(gate.Options{})
-	seen := &witness{}
+	if err := g.Observe(env.Telemetry.Meter("publisher"), pause.Enneo); err != nil {
+		return err
+	}
+	seen := witness.New(time.Now)
 	pace := pressure.NewPace(cfg.Enneo.Timeout)
 	pauses, err := pause.Open(ctx, p.Bus)
 	if err != nil {
@@ -148,6 +160,12 @@ func Run(ctx context.Context, env *app.Env) error {
 			Count: cfg.Concurrency, Gate: bus.Gates(paused, limits, g), Handle: d.handle, Logger: env.Logger,
 		}
 		group.Go(func() error { return workers.Run(ctx) })
+		if cfg.DriftEvery > 0 && cfg.Mode == mind.Import && !cfg.DryRun {
+			watch := &drift{
+				source: s.Name, every: cfg.DriftEvery, deliver: d, reader: targets[s.Name], gate: bus.Gates(paused, limits, g), looks: looks, logger: env.Logger,
+			}
+			group.Go(func() error { return watch.run(ctx) })
+		}
 		group.Go(func() error {
 			return pressure.Tell(ctx, p.Bus, bus.StagePublish, s.Name, pace.Or(g.Pressed), env.Logger)
 		})

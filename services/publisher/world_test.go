@@ -32,6 +32,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/retry"
 	"github.com/enneo-ai/enneo-bridge/libs/simclient"
 	"github.com/enneo-ai/enneo-bridge/libs/ticket"
+	"github.com/enneo-ai/enneo-bridge/libs/witness"
 	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
 	"github.com/enneo-ai/enneo-bridge/services/publisher/internal/mind"
 	"github.com/enneo-ai/enneo-bridge/services/simulator"
@@ -117,7 +118,7 @@ func (w *world) replicaWith(count int, change func(*deliverer)) *deliverer {
 	w.must(errors.Join(ledgerErr, snapshotsErr, metricsErr))
 	g := gate.New(gate.Options{First: 20 * time.Millisecond, Max: 100 * time.Millisecond})
 	d := &deliverer{
-		bus: b, log: w.log, order: order{sequence: anyOrder}, snapshots: snapshots, ledger: settled, dead: deadletter.Open(b), target: w.target(testTimeout), gate: g, witness: &witness{},
+		bus: b, log: w.log, order: order{sequence: anyOrder}, snapshots: snapshots, ledger: settled, dead: deadletter.Open(b), target: w.target(testTimeout), gate: g, witness: witness.New(time.Now),
 		pace:    pressure.NewPace(testTimeout),
 		retries: retry.New(10*time.Millisecond, 50*time.Millisecond), propagator: propagation.TraceContext{},
 		tracer: tracenoop.NewTracerProvider().Tracer(""), enneoID: func(id string) string { return id },

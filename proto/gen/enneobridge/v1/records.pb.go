@@ -926,6 +926,78 @@ func (x *BrakeMinute) GetWrites() uint32 {
 	return 0
 }
 
+// Reconciliation is how far the scheduled comparison of a source has come; bucket BRIDGE, key "reconcile.<source>".
+type Reconciliation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When the last list of changes was asked for: what changed in the ERP before is in the log. Unset: nothing is known.
+	ChangedSince *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=changed_since,json=changedSince,proto3" json:"changed_since,omitempty"`
+	// When everything was compared last, and the log epoch of that.
+	FullAt    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=full_at,json=fullAt,proto3" json:"full_at,omitempty"`
+	FullEpoch uint64                 `protobuf:"varint,3,opt,name=full_epoch,json=fullEpoch,proto3" json:"full_epoch,omitempty"`
+	// When the last run of any kind ended well.
+	EndedAt       *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reconciliation) Reset() {
+	*x = Reconciliation{}
+	mi := &file_enneobridge_v1_records_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reconciliation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reconciliation) ProtoMessage() {}
+
+func (x *Reconciliation) ProtoReflect() protoreflect.Message {
+	mi := &file_enneobridge_v1_records_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reconciliation.ProtoReflect.Descriptor instead.
+func (*Reconciliation) Descriptor() ([]byte, []int) {
+	return file_enneobridge_v1_records_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Reconciliation) GetChangedSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ChangedSince
+	}
+	return nil
+}
+
+func (x *Reconciliation) GetFullAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FullAt
+	}
+	return nil
+}
+
+func (x *Reconciliation) GetFullEpoch() uint64 {
+	if x != nil {
+		return x.FullEpoch
+	}
+	return 0
+}
+
+func (x *Reconciliation) GetEndedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndedAt
+	}
+	return nil
+}
+
 var File_enneobridge_v1_records_proto protoreflect.FileDescriptor
 
 const file_enneobridge_v1_records_proto_rawDesc = "" +
@@ -1004,7 +1076,13 @@ const file_enneobridge_v1_records_proto_rawDesc = "" +
 	"\vBrakeMinute\x12\x16\n" +
 	"\x06minute\x18\x01 \x01(\x03R\x06minute\x12\x18\n" +
 	"\adeletes\x18\x02 \x01(\rR\adeletes\x12\x16\n" +
-	"\x06writes\x18\x03 \x01(\rR\x06writes*\x93\x01\n" +
+	"\x06writes\x18\x03 \x01(\rR\x06writes\"\xdc\x01\n" +
+	"\x0eReconciliation\x12?\n" +
+	"\rchanged_since\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\fchangedSince\x123\n" +
+	"\afull_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06fullAt\x12\x1d\n" +
+	"\n" +
+	"full_epoch\x18\x03 \x01(\x04R\tfullEpoch\x125\n" +
+	"\bended_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt*\x93\x01\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11OUTCOME_DELIVERED\x10\x01\x12\x15\n" +
@@ -1026,7 +1104,7 @@ func file_enneobridge_v1_records_proto_rawDescGZIP() []byte {
 }
 
 var file_enneobridge_v1_records_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_enneobridge_v1_records_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_enneobridge_v1_records_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_enneobridge_v1_records_proto_goTypes = []any{
 	(Outcome)(0),                  // 0: enneobridge.v1.Outcome
 	(*Settlement)(nil),            // 1: enneobridge.v1.Settlement
@@ -1039,44 +1117,48 @@ var file_enneobridge_v1_records_proto_goTypes = []any{
 	(*Pause)(nil),                 // 8: enneobridge.v1.Pause
 	(*Brake)(nil),                 // 9: enneobridge.v1.Brake
 	(*BrakeMinute)(nil),           // 10: enneobridge.v1.BrakeMinute
-	nil,                           // 11: enneobridge.v1.SourceTotals.AcceptedEntry
-	nil,                           // 12: enneobridge.v1.SourceTotals.SettledEntry
-	(*Position)(nil),              // 13: enneobridge.v1.Position
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
+	(*Reconciliation)(nil),        // 11: enneobridge.v1.Reconciliation
+	nil,                           // 12: enneobridge.v1.SourceTotals.AcceptedEntry
+	nil,                           // 13: enneobridge.v1.SourceTotals.SettledEntry
+	(*Position)(nil),              // 14: enneobridge.v1.Position
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 16: google.protobuf.Duration
 }
 var file_enneobridge_v1_records_proto_depIdxs = []int32{
-	13, // 0: enneobridge.v1.Settlement.covered:type_name -> enneobridge.v1.Position
+	14, // 0: enneobridge.v1.Settlement.covered:type_name -> enneobridge.v1.Position
 	0,  // 1: enneobridge.v1.Settlement.outcome:type_name -> enneobridge.v1.Outcome
-	14, // 2: enneobridge.v1.Settlement.settled_at:type_name -> google.protobuf.Timestamp
+	15, // 2: enneobridge.v1.Settlement.settled_at:type_name -> google.protobuf.Timestamp
 	2,  // 3: enneobridge.v1.Settlement.intent:type_name -> enneobridge.v1.Intent
-	14, // 4: enneobridge.v1.Settlement.covered_log_time:type_name -> google.protobuf.Timestamp
-	13, // 5: enneobridge.v1.Intent.position:type_name -> enneobridge.v1.Position
-	15, // 6: enneobridge.v1.Intent.lease:type_name -> google.protobuf.Duration
-	15, // 7: enneobridge.v1.Intent.timeout:type_name -> google.protobuf.Duration
-	13, // 8: enneobridge.v1.Snapshot.covers:type_name -> enneobridge.v1.Position
-	14, // 9: enneobridge.v1.Snapshot.read_started_at:type_name -> google.protobuf.Timestamp
-	14, // 10: enneobridge.v1.Snapshot.read_finished_at:type_name -> google.protobuf.Timestamp
-	14, // 11: enneobridge.v1.Snapshot.gone_since:type_name -> google.protobuf.Timestamp
-	14, // 12: enneobridge.v1.Snapshot.covers_log_time:type_name -> google.protobuf.Timestamp
-	14, // 13: enneobridge.v1.LogEpoch.stream_created_at:type_name -> google.protobuf.Timestamp
-	14, // 14: enneobridge.v1.LogEpoch.began_at:type_name -> google.protobuf.Timestamp
-	15, // 15: enneobridge.v1.Lease.length:type_name -> google.protobuf.Duration
-	14, // 16: enneobridge.v1.Watermark.settled_created_at:type_name -> google.protobuf.Timestamp
+	15, // 4: enneobridge.v1.Settlement.covered_log_time:type_name -> google.protobuf.Timestamp
+	14, // 5: enneobridge.v1.Intent.position:type_name -> enneobridge.v1.Position
+	16, // 6: enneobridge.v1.Intent.lease:type_name -> google.protobuf.Duration
+	16, // 7: enneobridge.v1.Intent.timeout:type_name -> google.protobuf.Duration
+	14, // 8: enneobridge.v1.Snapshot.covers:type_name -> enneobridge.v1.Position
+	15, // 9: enneobridge.v1.Snapshot.read_started_at:type_name -> google.protobuf.Timestamp
+	15, // 10: enneobridge.v1.Snapshot.read_finished_at:type_name -> google.protobuf.Timestamp
+	15, // 11: enneobridge.v1.Snapshot.gone_since:type_name -> google.protobuf.Timestamp
+	15, // 12: enneobridge.v1.Snapshot.covers_log_time:type_name -> google.protobuf.Timestamp
+	15, // 13: enneobridge.v1.LogEpoch.stream_created_at:type_name -> google.protobuf.Timestamp
+	15, // 14: enneobridge.v1.LogEpoch.began_at:type_name -> google.protobuf.Timestamp
+	16, // 15: enneobridge.v1.Lease.length:type_name -> google.protobuf.Duration
+	15, // 16: enneobridge.v1.Watermark.settled_created_at:type_name -> google.protobuf.Timestamp
 	7,  // 17: enneobridge.v1.Watermark.totals:type_name -> enneobridge.v1.SourceTotals
-	11, // 18: enneobridge.v1.SourceTotals.accepted:type_name -> enneobridge.v1.SourceTotals.AcceptedEntry
-	12, // 19: enneobridge.v1.SourceTotals.settled:type_name -> enneobridge.v1.SourceTotals.SettledEntry
-	14, // 20: enneobridge.v1.Pause.since:type_name -> google.protobuf.Timestamp
-	14, // 21: enneobridge.v1.Pause.until:type_name -> google.protobuf.Timestamp
+	12, // 18: enneobridge.v1.SourceTotals.accepted:type_name -> enneobridge.v1.SourceTotals.AcceptedEntry
+	13, // 19: enneobridge.v1.SourceTotals.settled:type_name -> enneobridge.v1.SourceTotals.SettledEntry
+	15, // 20: enneobridge.v1.Pause.since:type_name -> google.protobuf.Timestamp
+	15, // 21: enneobridge.v1.Pause.until:type_name -> google.protobuf.Timestamp
 	10, // 22: enneobridge.v1.Brake.minutes:type_name -> enneobridge.v1.BrakeMinute
-	14, // 23: enneobridge.v1.Brake.deletes_stopped_at:type_name -> google.protobuf.Timestamp
-	14, // 24: enneobridge.v1.Brake.writes_stopped_at:type_name -> google.protobuf.Timestamp
-	14, // 25: enneobridge.v1.Brake.released_until:type_name -> google.protobuf.Timestamp
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	15, // 23: enneobridge.v1.Brake.deletes_stopped_at:type_name -> google.protobuf.Timestamp
+	15, // 24: enneobridge.v1.Brake.writes_stopped_at:type_name -> google.protobuf.Timestamp
+	15, // 25: enneobridge.v1.Brake.released_until:type_name -> google.protobuf.Timestamp
+	15, // 26: enneobridge.v1.Reconciliation.changed_since:type_name -> google.protobuf.Timestamp
+	15, // 27: enneobridge.v1.Reconciliation.full_at:type_name -> google.protobuf.Timestamp
+	15, // 28: enneobridge.v1.Reconciliation.ended_at:type_name -> google.protobuf.Timestamp
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_enneobridge_v1_records_proto_init() }
@@ -1091,7 +1173,7 @@ func file_enneobridge_v1_records_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_enneobridge_v1_records_proto_rawDesc), len(file_enneobridge_v1_records_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -215,6 +215,38 @@ func (p *Process) Await(ctx context.Context, what string, check func(context.Con
 	}
 }
 
+// Succeeded waits until a process has ended by itself, without an error. It returns what it had used when it was looked at last,
+// shortly before: what the system tells of an ended process counts the memory of the one that started it.
+func (p *Process) Succeeded(ctx context.Context) (procfs.Usage, error) {
+	var last procfs.Usage
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	for {
+		select {
+		case <-p.exited:
+			if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+				return last, fmt.Errorf("%s ended with exit code %d\n%s", p.Name, code, p.tail())
+			}
+			return last, nil
+		case <-ctx.Done():
+			return last, fmt.Errorf("wait for the end of %s: %w\n%s", p.Name, ctx.Err(), p.tail())
+		case <-tick.C:
+			if used := p.Usage(); used.Peak > 0 {
+				last = used
+			}
+		}
+	}
+}
+
+// Kill ends the process without warning, and waits until it is gone.
+func (p *Process) Kill() error {
+	if err := p.cmd.Process.Kill(); err != nil {
+		return fmt.Errorf("kill %s: %w", p.Name, err)
+	}
+	<-p.exited
+	return nil
+}
+
 func (p *Process) tail() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

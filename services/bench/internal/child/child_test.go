@@ -49,3 +49,21 @@ func TestAnEndIsToldWithTheLastLines(t *testing.T) {
 		t.Errorf("got %v, want the last words of the process", err)
 	}
 }
+
+func TestSucceededTellsWhatWasUsed(t *testing.T) {
+	t.Parallel()
+	used, err := shell(t, "sleep 0.2; exit 0").Succeeded(t.Context())
+	if err != nil || used.Peak < 100<<10 || used.Peak > 100<<20 {
+		t.Errorf("used %+v, %v", used, err)
+	}
+	if _, err := shell(t, "echo too bad; exit 4").Succeeded(t.Context()); err == nil || !strings.Contains(err.Error(), "too bad") {
+		t.Errorf("a failure = %v", err)
+	}
+	p := shell(t, "exec sleep 600")
+	if err := p.Kill(); err != nil {
+		t.Error(err)
+	}
+	if _, err := p.Succeeded(t.Context()); err == nil {
+		t.Error("a process that was killed has succeeded")
+	}
+}

@@ -46,7 +46,7 @@ func newLettered(t *testing.T) *lettered {
 		t.Fatal(err)
 	}
 	for _, body := range []string{`{"nothing":"of ours"}`, `{"event":"contract.status","contractId":"VN-2"}`} {
-		if err := l.box.PutBody(t.Context(), "powercloud", "application/json", []byte(body), "no_identifier", "none was found"); err != nil {
+		if err := l.box.PutBody(t.Context(), "powercloud", "application/json", []byte(body), "no_identifier", "none was found", ""); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -124,7 +124,7 @@ func TestReplayGoesBackThroughTheLog(t *testing.T) {
 	if code != exitOK || out != "1 of 1 dead letters replayed, events appended: 1\n" {
 		t.Errorf("dlq replay exits %d and prints\n%s", code, out)
 	}
-	code, out, _ = call(t.Context(), l.env, "dlq", "replay", "--stage", "ingest")
+	code, out, _ = call(t.Context(), l.env, "dlq", "replay", "--stage", "ingest", "--yes")
 	if code != exitFinding || !strings.Contains(out, "no identifier found") || !strings.HasSuffix(out, "1 of 2 dead letters replayed, events appended: 1\n") {
 		t.Errorf("replay of a body without and one with an identifier exits %d and prints\n%s", code, out)
 	}
@@ -170,5 +170,46 @@ func TestDeadLetterCommandsRefuseWhatIsVague(t *testing.T) {
 		if code != exitFailure || !strings.Contains(errs, tc.want) {
 			t.Errorf("%s exits %d and says %q, want %q", tc.args, code, errs, tc.want)
 		}
+	}
+}
+
+func TestManyAreReplayedOrDroppedOnlyWhenSomebodyIsSure(t *testing.T) {
+	t.Parallel()
+	l := newLettered(t)
+	for _, args := range [][]string{{"replay", "--all"}, {"drop", "--source", "powercloud", "--because", "a test"}} {
+		code, out, errs := call(t.Context(), l.env, append([]string{"dlq"}, args...)...)
+		if code == exitOK || out != "" || !strings.Contains(errs, "4 dead letters?") && !strings.Contains(errs, "--yes") {
+			t.Errorf("dlq %v exits %d and prints\n%s%s\nwant the advice to say --yes", args, code, out, errs)
+		}
+	}
+	if got := l.list(t); len(got) != 4 {
+		t.Errorf("letters afterwards: %v, want all 4", got)
+	}
+	if code, out, errs := call(t.Context(), l.env, "dlq", "drop", "--all", "--because", "a test", "--yes"); code != exitOK || out != "4 dead letters dropped\n" {
+		t.Errorf("dlq drop --all --yes exits %d and prints\n%s%s", code, out, errs)
+	}
+}
+
+func TestALetterSaysWhenItIsReplayedByItself(t *testing.T) {
+	t.Parallel()
+	l := newLettered(t)
+	passing := &fault.Fault{Scope: fault.Key, Reason: "wrong_id", Status: 200}
+	if err := l.box.PutKey(t.Context(), deadletter.StageEnrich, contract(t, "VN-7"), l.settled, 9, passing, "powercloud@1-abc"); err != nil {
+		t.Fatal(err)
+	}
+	mapping := &fault.Fault{Scope: fault.Key, Permanent: true, Reason: "unmappable", Status: 200}
+	if err := l.box.PutKey(t.Context(), deadletter.StageEnrich, contract(t, "VN-8"), l.settled, 1, mapping, "powercloud@1-abc"); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{
+		"powercloud.contract.VN-7": "by itself     the cause may pass, so it is replayed at 20",
+		"powercloud.contract.VN-8": "by itself     replayed once the source has another profile\n",
+	} {
+		if code, out, _ := call(t.Context(), l.env, "dlq", "show", key); code != exitOK || !strings.Contains(out, want) || !strings.Contains(out, "powercloud@1-abc") {
+			t.Errorf("dlq show %s exits %d and prints\n%s\nwant %q", key, code, out, want)
+		}
+	}
+	if _, out, _ := call(t.Context(), l.env, "dlq", "ls"); !strings.Contains(out, "in 1") || !strings.Contains(out, "with a new profile") {
+		t.Errorf("dlq ls prints\n%s", out)
 	}
 }

@@ -3,7 +3,7 @@
 // # Exit codes
 //
 // 0: all is well. 1: the command worked, and found something: a claim of the demo that did not hold, an event that is open
-// for too long. 2: the command could not do its work.
+// for too long. 2: the command could not do its work. bridge reconcile has more of them, which its help lists.
 //
 // # Concurrency
 //
@@ -47,11 +47,19 @@ func run(ctx context.Context, args []string, env config.Environment, stdout, std
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	switch err := root.ExecuteContext(ctx); {
+	err := root.ExecuteContext(ctx)
+	coded, hasCode := errors.AsType[interface {
+		error
+		ExitCode() int
+	}](err)
+	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errFinding):
 		return exitFinding
+	case hasCode:
+		_, _ = fmt.Fprintf(stderr, "bridge: %v\n", err)
+		return coded.ExitCode()
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		_, _ = fmt.Fprintln(stderr, "bridge: interrupted")
 		return exitFailure
@@ -73,7 +81,7 @@ func newRoot(env config.Environment) *cobra.Command {
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.AddCommand(newDev(env), newDemo(env), newAudit(env), newDLQ(env), newWindows(env),
-		newPause(env), newResume(env), newBrake(env), newResync(env), newDryRun(env), newProfile(), newConfig(), newVersion())
+		newPause(env), newResume(env), newBrake(env), newSource(env), newResync(env), newReconcile(env), newDryRun(env), newProfile(), newConfig(), newVersion())
 	return root
 }
 

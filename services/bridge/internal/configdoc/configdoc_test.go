@@ -70,7 +70,7 @@ func TestEveryVariableStandsOnThePageOnce(t *testing.T) {
 
 func TestSharedVariablesNameTheirReaders(t *testing.T) {
 	t.Parallel()
-	want := "## NATS\n\nRead by `ingestor`, `debouncer`, `enricher` and `publisher`.\n\n| variable |"
+	want := "## NATS\n\nRead by `ingestor`, `debouncer`, `enricher`, `publisher` and `reconciler`.\n\n| variable |"
 	if text := page(t); !strings.Contains(text, want) {
 		t.Errorf("page lacks %q:\n%s", want, text)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/services/enricher"
 	"github.com/enneo-ai/enneo-bridge/services/ingestor"
 	"github.com/enneo-ai/enneo-bridge/services/publisher"
+	"github.com/enneo-ai/enneo-bridge/services/reconciler"
 	"github.com/enneo-ai/enneo-bridge/services/simulator"
 )
 
@@ -102,6 +103,7 @@ func (s *Stack) start(ctx context.Context, o *Options) error {
 		{name: "debouncer", run: debouncer.Run, checks: []string{"redis", "nats"}},
 		{name: "enricher", run: enricher.Run, checks: []string{"nats"}},
 		{name: "publisher", run: publisher.Run, checks: []string{"nats"}},
+		{name: "reconciler", run: reconciler.Run, checks: []string{"nats"}},
 	} {
 		s.services = append(s.services, launch(p, env, o.LogWriter, s.failed))
 	}
@@ -141,6 +143,8 @@ func (s *Stack) env(o *Options, simulatorURL string) map[string]string {
 		"DEBOUNCE_MAX_WAIT":     cmp.Or(o.MaxWait, DefaultMaxWait).String(),
 		// A person who tries out a deletion does not want to wait for a minute.
 		"GONE_CONFIRM": (2 * time.Second).String(),
+		// The simulated ERP has no lists, so this reads some of the known contracts again.
+		"RECONCILE_SCHEDULE": "@every 15m",
 
 		"ENNEO_BASE_URL": simulatorURL + "/" + simclient.Enneo + "/api/mind",
 		"ENNEO_TOKEN":    simulated.EnneoToken.Reveal(),

@@ -47,7 +47,7 @@ func TestStartedStackIsReadyAndShowsItsMetrics(t *testing.T) {
 			}
 		}
 	}
-	if got, want := strings.Join(names, " "), "ingestor debouncer enricher publisher simulator"; got != want {
+	if got, want := strings.Join(names, " "), "ingestor debouncer enricher publisher reconciler simulator"; got != want {
 		t.Errorf("services = %s, want %s", got, want)
 	}
 }

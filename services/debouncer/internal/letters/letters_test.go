@@ -174,7 +174,7 @@ func TestLettersOfOtherSourcesAndBodiesAreLeftAlone(t *testing.T) {
 	b, k := newBox(t), contract("1")
 	b.event(k)
 	b.dies(k, false, "")
-	if err := b.box.PutBody(t.Context(), "pc", "application/json", []byte(`{"x":1}`), "no_identifier", "none"); err != nil {
+	if err := b.box.PutBody(t.Context(), "pc", "application/json", []byte(`{"x":1}`), "no_identifier", "none", ""); err != nil {
 		t.Fatal(err)
 	}
 	round(t, b.keeper(func(p *letters.Parts) { p.Profiles = map[string]string{} }), time.Hour)

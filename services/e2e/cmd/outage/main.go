@@ -1,4 +1,4 @@
-// Command outage lets the simulated ERP, and then Enneo, be dead for a while under the real services, and counts what that costs.
+// Command outage takes the ERP and then Enneo away for a while from real processes, and counts what that costs.
 package main
 
 import (

@@ -8,47 +8,52 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/enneo-ai/enneo-bridge/libs/simclient"
 	"github.com/enneo-ai/enneo-bridge/services/e2e/internal/rig"
 )
 
-// ErrWrong says that a run has found something wrong; the report has been printed. Test with errors.Is.
-var ErrWrong = errors.New("the run has found something wrong")
-
-// Command builds everything, runs once as the arguments say, and prints the table.
+// Command runs the outages that the arguments ask for, one after the other, and prints what each has cost.
 func Command(ctx context.Context, arguments []string, out io.Writer) error {
-	o := Options{Out: out}
 	flags := flag.NewFlagSet("outage", flag.ContinueOnError)
-	flags.SetOutput(out)
-	flags.DurationVar(&o.Dead, "duration", 10*time.Minute, "how long the ERP is dead, and then Enneo")
-	flags.DurationVar(&o.Before, "before", time.Minute, "how long everything runs undisturbed before each outage")
-	flags.IntVar(&o.Contracts, "contracts", 1000, "number of contracts")
-	flags.DurationVar(&o.Every, "every", 5*time.Second, "how often each contract changes")
-	flags.DurationVar(&o.Quiet, "quiet", 2*time.Second, "quiet period of the windows")
-	flags.DurationVar(&o.MaxWait, "max-wait", 20*time.Second, "max wait of the windows")
-	flags.StringVar(&o.Dir, "dir", "", "folder for logs and stores; a new one in the temporary folder by default")
+	duration := flags.Duration("duration", 10*time.Minute, "how long each system is away")
+	contracts := flags.Int("contracts", 1000, "how many contracts change")
+	perSecond := flags.Float64("rate", 50, "changes per second, over all contracts")
+	systems := flags.String("systems", simclient.Powercloud+","+simclient.Enneo, "what goes away, one after the other")
 	if err := flags.Parse(arguments); err != nil {
-		return fmt.Errorf("read the arguments: %w", err)
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		return fmt.Errorf("arguments: %w", err)
 	}
-	var err error
-	if o.Dir == "" {
-		if o.Dir, err = os.MkdirTemp("", "enneo-bridge-outage-"); err != nil {
-			return fmt.Errorf("make a directory for the run: %w", err)
+	if *duration <= 0 || *contracts <= 0 || !(*perSecond > 0) {
+		return errors.New("-duration, -contracts and -rate must be positive")
+	}
+	dir, err := os.MkdirTemp("", "enneo-bridge-outage-")
+	if err != nil {
+		return fmt.Errorf("make a directory: %w", err)
+	}
+	built, err := rig.Build(ctx, filepath.Join(dir, "bin"), "")
+	if err != nil {
+		return err
+	}
+	for name := range strings.SplitSeq(*systems, ",") {
+		at := filepath.Join(dir, name)
+		if err := os.MkdirAll(at, 0o750); err != nil {
+			return fmt.Errorf("make a directory: %w", err)
+		}
+		report, err := Run(ctx, &Options{Dir: at, Binaries: built, System: name, Contracts: *contracts, Duration: *duration, Rate: *perSecond})
+		if err == nil {
+			err = errors.Join(report.Print(out), report.Check())
+		}
+		if err != nil {
+			return fmt.Errorf("%s away: %w (logs: %s)", name, err, at)
 		}
 	}
-	if o.Binaries, err = rig.Build(ctx, filepath.Join(o.Dir, "bin"), ""); err != nil {
-		return err
-	}
-	report, err := Run(ctx, &o)
-	if err != nil {
-		return fmt.Errorf("run in %s: %w", o.Dir, err)
-	}
-	if err := report.Print(out); err != nil {
-		return err
-	}
-	if len(report.Wrong()) > 0 {
-		return ErrWrong
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("remove the directory: %w", err)
 	}
 	return nil
 }

@@ -6,13 +6,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 const module = "github.com/enneo-ai/enneo-bridge/services"
 
-// services are the commands that a world may need.
-var services = []string{"ingestor", "debouncer", "enricher", "publisher", "simulator"}
+// services are the commands that a world may need, and newer those of them that an old version may not have.
+var (
+	services = []string{"ingestor", "debouncer", "enricher", "publisher", "simulator"}
+	newer    = []string{"reconciler"}
+)
 
 // natsServer is the import path of the server's own command: the version is the one that the services are tested with.
 const natsServer = "github.com/nats-io/nats-server/v2"
@@ -26,15 +30,15 @@ func (b Binaries) Path(name string) string { return filepath.Join(b.dir, name) }
 // Build builds the commands of this working copy and nats-server into dir. tags are build tags, comma-separated, or empty.
 // It has to be called from a folder of the workspace.
 func Build(ctx context.Context, dir, tags string) (Binaries, error) {
-	if err := build(ctx, "", dir, tags, append(servicePackages(), natsServer)); err != nil {
+	if err := build(ctx, "", dir, tags, append(servicePackages(slices.Concat(services, newer)), natsServer)); err != nil {
 		return Binaries{}, err
 	}
 	return Binaries{dir: dir}, nil
 }
 
-func servicePackages() []string {
+func servicePackages(names []string) []string {
 	var packages []string
-	for _, name := range services {
+	for _, name := range names {
 		packages = append(packages, module+"/"+name+"/cmd/"+name)
 	}
 	return packages
@@ -75,7 +79,7 @@ func BuildOld(ctx context.Context, dir, commit string) (Binaries, error) {
 	if _, err := output(ctx, "tar", "-x", "-f", archive, "-C", source); err != nil {
 		return Binaries{}, err
 	}
-	if err := build(ctx, filepath.Join(source, "services"), dir, "", servicePackages()); err != nil {
+	if err := build(ctx, filepath.Join(source, "services"), dir, "", servicePackages(services)); err != nil {
 		return Binaries{}, err
 	}
 	return Binaries{dir: dir}, nil

@@ -82,20 +82,15 @@ func (w *World) SettledWithin(ctx context.Context, limit time.Duration, accepted
 }
 
 // Idle waits until no window is armed and no ticket waits: whatever the services had in hand is finished.
-func (w *World) Idle(ctx context.Context) error { return w.IdleWithin(ctx, settleTimeout) }
-
-// IdleWithin is Idle with a limit.
-func (w *World) IdleWithin(ctx context.Context, limit time.Duration) error {
-	return w.empty(ctx, limit, bus.StageEnrich, bus.StagePublish)
+func (w *World) Idle(ctx context.Context) error {
+	return w.drained(ctx, bus.StageEnrich, bus.StagePublish)
 }
 
-// Read waits until no window is armed and no ticket waits to be read in the ERP. Tickets for Enneo may wait.
-func (w *World) Read(ctx context.Context, limit time.Duration) error {
-	return w.empty(ctx, limit, bus.StageEnrich)
-}
+// Read waits until no window is armed and no ticket waits for a read: every burst is over, and in the hands of the publisher.
+func (w *World) Read(ctx context.Context) error { return w.drained(ctx, bus.StageEnrich) }
 
-func (w *World) empty(ctx context.Context, limit time.Duration, stages ...bus.Stage) error {
-	return Eventually(ctx, limit, "no window is armed and no ticket waits", func(ctx context.Context) error {
+func (w *World) drained(ctx context.Context, stages ...bus.Stage) error {
+	return Eventually(ctx, settleTimeout, "no window is armed and no ticket waits", func(ctx context.Context) error {
 		windows, err := w.Redis.Windows(ctx)
 		if err != nil {
 			return err

@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/enneo-ai/enneo-bridge/libs/bus"
+	"github.com/enneo-ai/enneo-bridge/libs/canary"
 	"github.com/enneo-ai/enneo-bridge/libs/config"
 	"github.com/enneo-ai/enneo-bridge/libs/simclient"
 )
@@ -21,13 +22,13 @@ import (
 // SourceName is the one source of a world: a simulated Powercloud.
 const SourceName = "powercloud"
 
-// What the services and the simulator expect of each other; made-up data is all that it guards.
-const (
-	webhookSecret = "rig-webhook-secret" //nolint:gosec // see above
-	instanceHash  = "0123456789abcdef0123456789abcdef"
-	apiUser       = "api"
-	apiPassword   = "pw"
-	enneoToken    = "jwt"
+// What the services and the simulator expect of each other. All but the user would be recognised wherever it does not belong.
+const apiUser = "api"
+
+var (
+	webhookSecret = canary.Secret("webhook")
+	apiPassword   = canary.Secret("powercloud")
+	enneoToken    = canary.Secret("enneo")
 )
 
 // Options are the settings of a World.
@@ -85,7 +86,7 @@ func Open(ctx context.Context, o Options) (w *World, err error) {
 	}
 	simulator, err := w.Start(ctx, "simulator", map[string]string{
 		"LISTEN_ADDR": "127.0.0.1:0", "SIM_SEED": strconv.FormatUint(o.Seed, 10), "SIM_CONTRACTS": strconv.Itoa(o.Contracts),
-		"SIM_POWERCLOUD_HASH": instanceHash, "SIM_POWERCLOUD_USER": apiUser, "SIM_POWERCLOUD_PASSWORD": apiPassword,
+		"SIM_POWERCLOUD_HASH": canary.InstanceHash, "SIM_POWERCLOUD_USER": apiUser, "SIM_POWERCLOUD_PASSWORD": apiPassword,
 		"SIM_ENNEO_TOKEN": enneoToken,
 	})
 	if err != nil {
@@ -99,7 +100,7 @@ func Open(ctx context.Context, o Options) (w *World, err error) {
 	w.Env = map[string]string{
 		"NATS_URL": w.NATS.URL, "REDIS_URL": w.Redis.URL, "SOURCES": SourceName, "LISTEN_ADDR": "127.0.0.1:0",
 		"SOURCE_POWERCLOUD_PROFILE": "powercloud", "SOURCE_POWERCLOUD_HOST": w.Sim.URL(simclient.Powercloud),
-		"SOURCE_POWERCLOUD_API_USER": apiUser, "SOURCE_POWERCLOUD_API_PASSWORD": apiPassword, "SOURCE_POWERCLOUD_HASH": instanceHash,
+		"SOURCE_POWERCLOUD_API_USER": apiUser, "SOURCE_POWERCLOUD_API_PASSWORD": apiPassword, "SOURCE_POWERCLOUD_HASH": canary.InstanceHash,
 		"SOURCE_POWERCLOUD_WEBHOOK_SECRET": webhookSecret,
 		"SOURCE_POWERCLOUD_RATE":           "1000", "SOURCE_POWERCLOUD_CONCURRENCY": "8",
 		"ENNEO_BASE_URL": w.Sim.URL(simclient.Enneo) + "/api/mind", "ENNEO_TOKEN": enneoToken,

@@ -94,7 +94,12 @@ func (c *Client) path(kind key.Kind, id string) (string, error) {
 	if kind == key.Customer {
 		path = c.cfg.CustomerPath
 	}
-	path = strings.ReplaceAll(path, "{id}", url.PathEscape(id))
+	return pathOf(path, id)
+}
+
+// pathOf puts an id into a path.
+func pathOf(template, id string) (string, error) {
+	path := strings.ReplaceAll(template, "{id}", url.PathEscape(id))
 	// A server would walk up on these even if they were escaped, and change something else.
 	if segments := strings.Split(path, "/"); slices.Contains(segments, ".") || slices.Contains(segments, "..") {
 		return "", unsendable(errors.New("the ids . and .. cannot stand in a path"))
@@ -107,6 +112,26 @@ type request struct {
 	operation, method, path string
 	kind                    key.Kind
 	mediaType, body         string
+	answer                  *[]byte // of a success, if somebody wants it
+}
+
+// Contract reads a contract in Enneo; found is false if Enneo does not have it, which it says with HTTP 200 and a code (documented by
+// Enneo, as the path is).
+func (c *Client) Contract(ctx context.Context, id string) (body []byte, found bool, err error) {
+	path, err := pathOf("/contract/{id}", id)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := c.send(ctx, request{operation: "get", method: http.MethodGet, path: path, kind: key.Contract, answer: &body}); err != nil {
+		return nil, false, err
+	}
+	var told struct {
+		Code string `json:"code"`
+	}
+	if err := json.Unmarshal(body, &told); err != nil {
+		return nil, false, &fault.Fault{Scope: fault.Target, Reason: "unreadable", Answer: shape(body), Err: errors.New("the contract is no JSON object")}
+	}
+	return body, told.Code != "contract_not_found", nil
 }
 
 func (c *Client) send(ctx context.Context, r request) error {
@@ -150,7 +175,11 @@ func (c *Client) exchange(ctx context.Context, r request) error {
 		f.Status, f.Unknown = resp.StatusCode, true
 		return f
 	}
-	return judge(resp, r.operation == opDelete, answer)
+	err = judge(resp, r.operation == opDelete, answer)
+	if err == nil && r.answer != nil {
+		*r.answer = answer
+	}
+	return err
 }
 
 // unsendable is the fault of a request that cannot be built for this key.

@@ -62,6 +62,11 @@ func (c *Client) Target(mode Mode, profile string) (*Target, error) {
 	return t, nil
 }
 
+// Contract reads a contract in Enneo, see Client.Contract.
+func (t *Target) Contract(ctx context.Context, id string) (body []byte, found bool, err error) {
+	return t.client.Contract(ctx, id)
+}
+
 // Timeout is how long one request may take.
 func (t *Target) Timeout() time.Duration { return t.client.cfg.Timeout }
 

@@ -28,6 +28,8 @@ type list struct {
 	Items []any `json:"items"`
 	// NextCursor is null on the last page.
 	NextCursor simclient.Optional `json:"nextCursor"`
+	// Total is the number of items on all pages; only a list of everything says it.
+	Total int `json:"total,omitempty"`
 }
 
 type listedContract struct {
@@ -99,7 +101,8 @@ func (s *system) contracts(c *exchange.Call) exchange.Answer {
 	if problem != "" {
 		return refuse(http.StatusBadRequest, problem)
 	}
-	return respond(s.directory.Contracts(page, search.Contract), func(i *directory.Item[simclient.Contract]) any {
+	contracts, _ := s.directory.Count()
+	return respond(s.directory.Contracts(page, search.Contract), total(contracts, page, search), func(i *directory.Item[simclient.Contract]) any {
 		return exchange.Object(listedContract{ContractOf(&i.Value), i.ChangedAt, i.Gone}, i.Value.Override)
 	})
 }
@@ -109,7 +112,8 @@ func (s *system) customers(c *exchange.Call) exchange.Answer {
 	if problem != "" {
 		return refuse(http.StatusBadRequest, problem)
 	}
-	return respond(s.directory.Customers(page, search.Customer), func(i *directory.Item[simclient.Customer]) any {
+	_, customers := s.directory.Count()
+	return respond(s.directory.Customers(page, search.Customer), total(customers, page, search), func(i *directory.Item[simclient.Customer]) any {
 		return exchange.Object(listedCustomer{CustomerOf(&i.Value), i.ChangedAt, i.Gone}, i.Value.Override)
 	})
 }
@@ -147,8 +151,16 @@ func query(c *exchange.Call) (page directory.Page, search directory.Attributes, 
 	return page, search, ""
 }
 
-func respond[T any](found directory.List[T], item func(*directory.Item[T]) any) exchange.Answer {
-	result := list{Items: make([]any, 0, len(found.Items))}
+// total is what a list says about its length: that of everything is known.
+func total(live int, page directory.Page, search directory.Attributes) int {
+	if !page.Since.IsZero() || !search.IsZero() {
+		return 0
+	}
+	return live
+}
+
+func respond[T any](found directory.List[T], total int, item func(*directory.Item[T]) any) exchange.Answer {
+	result := list{Items: make([]any, 0, len(found.Items)), Total: total}
 	for i := range found.Items {
 		result.Items = append(result.Items, item(&found.Items[i]))
 	}

@@ -34,7 +34,13 @@ type letter struct {
 	Answer      string    `json:"answer,omitempty"`
 	ContentType string    `json:"content_type,omitempty"`
 	BodyBytes   int       `json:"body_bytes,omitempty"`
-	Replay      string    `json:"replay"`
+	// Profile is the one that was in use. Passing tells whether the cause may pass by itself; the letter is then replayed at
+	// ReplayAt, and was Replays times before.
+	Profile  string    `json:"profile,omitempty"`
+	Passing  bool      `json:"passing"`
+	Replays  uint32    `json:"replays,omitempty"`
+	ReplayAt time.Time `json:"replay_at,omitzero"`
+	Replay   string    `json:"replay"`
 }
 
 func describe(l deadletter.Letter) letter {
@@ -52,6 +58,10 @@ func describe(l deadletter.Letter) letter {
 	if stage != deadletter.StageIngest {
 		d.Key = about
 	}
+	d.Profile, d.Passing, d.Replays = v.GetProfile(), v.GetPassing(), v.GetReplays()
+	if v.GetReplayAt() != nil {
+		d.ReplayAt = v.GetReplayAt().AsTime()
+	}
 	if p := position.FromProto(v.GetPosition()); !p.IsZero() {
 		d.Position = p.String()
 	}
@@ -59,6 +69,18 @@ func describe(l deadletter.Letter) letter {
 		d.Reason, d.Message, d.Replay = "unreadable", "this is no dead letter of enneo-bridge; somebody else has written into the stream DEAD", "bridge dlq drop '"+l.Name+"'"
 	}
 	return d
+}
+
+// byItself says when the letter is replayed without anybody's doing: after a pause, or once its source has another profile.
+func (l *letter) byItself(now time.Time) string {
+	switch {
+	case !l.ReplayAt.IsZero():
+		return until(now, l.ReplayAt)
+	case l.Profile != "" && (l.Stage == deadletter.StageEnrich || l.Stage == deadletter.StageIngest):
+		return "with a new profile"
+	default:
+		return "–"
+	}
 }
 
 func newDLQList(env config.Environment) *cobra.Command {
@@ -107,7 +129,7 @@ func letterTable(letters []letter, total int, now time.Time) string {
 	if total == 0 {
 		return "no dead letters\n"
 	}
-	t := table.Table{Header: []string{"dead letter", "reason", "attempts", "failed first", "last"}}
+	t := table.Table{Header: []string{"dead letter", "reason", "attempts", "failed first", "last", "replayed by itself"}}
 	ago := func(at time.Time) string {
 		if at.IsZero() {
 			return "–"
@@ -115,7 +137,7 @@ func letterTable(letters []letter, total int, now time.Time) string {
 		return short(max(0, now.Sub(at)).Round(time.Second)) + " ago"
 	}
 	for _, l := range letters {
-		t.Row(l.Name, l.Reason, strconv.FormatUint(uint64(l.Attempts), 10), ago(l.FirstAt), ago(l.LastAt))
+		t.Row(l.Name, l.Reason, strconv.FormatUint(uint64(l.Attempts), 10), ago(l.FirstAt), ago(l.LastAt), l.byItself(now))
 	}
 	text := t.String()
 	if left := total - len(letters); left > 0 {
@@ -206,6 +228,13 @@ func (l *letter) text() string {
 	line("last answer", l.Answer)
 	if l.BodyBytes > 0 {
 		line("body", fmt.Sprintf("%d bytes of %s; --body prints it", l.BodyBytes, l.ContentType))
+	}
+	line("profile", l.Profile)
+	switch {
+	case !l.ReplayAt.IsZero():
+		line("by itself", fmt.Sprintf("the cause may pass, so it is replayed at %s; that has happened %d times", at(l.ReplayAt), l.Replays))
+	case l.byItself(time.Time{}) != "–":
+		line("by itself", "replayed once the source has another profile")
 	}
 	line("replay", l.Replay)
 	return b.String()

@@ -31,13 +31,13 @@ type replayer struct {
 
 func newDLQReplay(env config.Environment) *cobra.Command {
 	var f letterFilter
-	var all bool
+	var all, yes bool
 	cmd := &cobra.Command{
 		Use: "replay [<name or key>]", Short: "Send dead letters through the whole way again", Args: cobra.MaximumNArgs(1),
 		Long: `Appends an event to the log for the key of each chosen dead letter, or for each identifier that the source's profile finds
 by now in the body of an unrecognised webhook. A key's letter goes when its delivery succeeds; a body's goes at once. The
 replay of a body needs the variables of its source (SOURCES, SOURCE_<NAME>_PROFILE) as the ingestor has them.`,
-		Example: "  bridge dlq replay powercloud.contract.VN-100001\n  bridge dlq replay --stage ingest --source powercloud\n  bridge dlq replay --all",
+		Example: "  bridge dlq replay powercloud.contract.VN-100001\n  bridge dlq replay --stage ingest --source powercloud --yes\n  bridge dlq replay --all",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			filter, err := f.filter(argument(args), time.Now())
 			if err != nil {
@@ -55,6 +55,11 @@ replay of a body needs the variables of its source (SOURCES, SOURCE_<NAME>_PROFI
 				if err != nil {
 					return err
 				}
+				if filter.Name == "" && len(letters) > 0 && !yes {
+					if err := confirm(cmd, fmt.Sprintf("Replay %d dead letters? Each costs a read of the ERP and a request to Enneo.", len(letters))); err != nil {
+						return err
+					}
+				}
 				r := replayer{log: log, box: box, sources: func() (map[string]*source.Source, error) { return sourcesOf(ctx, env) }}
 				return r.replay(ctx, cmd, letters)
 			})
@@ -62,6 +67,7 @@ replay of a body needs the variables of its source (SOURCES, SOURCE_<NAME>_PROFI
 	}
 	f.flags(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "replay every dead letter")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask before more than one is replayed")
 	return cmd
 }
 
@@ -157,13 +163,13 @@ func keyOf(l deadletter.Letter) (key.Key, error) {
 
 func newDLQDrop(env config.Environment) *cobra.Command {
 	var f letterFilter
-	var all bool
+	var all, yes bool
 	var reason string
 	cmd := &cobra.Command{
 		Use: "drop [<name or key>]", Short: "Decide that dead letters need not be delivered", Args: cobra.MaximumNArgs(1),
 		Long: `Settles the key of each chosen dead letter as dropped by an operator, and removes the letter. A newer event of the key is
 delivered as ever. The body of an unrecognised webhook is removed; it cannot be brought back.`,
-		Example: "  bridge dlq drop powercloud.contract.VN-100001 --because 'contract was a test'\n  bridge dlq drop --stage ingest --before 168h --because 'sender mended'",
+		Example: "  bridge dlq drop powercloud.contract.VN-100001 --because 'contract was a test'\n  bridge dlq drop --stage ingest --before 168h --yes --because 'sender mended'",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			filter, err := f.filter(argument(args), time.Now())
 			if err != nil {
@@ -184,6 +190,11 @@ delivered as ever. The body of an unrecognised webhook is removed; it cannot be 
 				if err != nil {
 					return err
 				}
+				if filter.Name == "" && len(letters) > 0 && !yes {
+					if err := confirm(cmd, fmt.Sprintf("Drop %d dead letters? What they stand for is not delivered to Enneo.", len(letters))); err != nil {
+						return err
+					}
+				}
 				for _, l := range letters {
 					if err := drop(ctx, settled, box, l, reason); err != nil {
 						return fmt.Errorf("drop %s: %w", l.Name, err)
@@ -195,6 +206,7 @@ delivered as ever. The body of an unrecognised webhook is removed; it cannot be 
 	}
 	f.flags(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "drop every dead letter")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask before more than one is dropped")
 	cmd.Flags().StringVar(&reason, "because", "", "why; kept in the ledger")
 	return cmd
 }
