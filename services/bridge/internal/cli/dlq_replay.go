@@ -120,20 +120,15 @@ func (r *replayer) one(ctx context.Context, l deadletter.Letter) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	events := make([]eventlog.Event, len(changes))
-	for i, c := range changes {
-		if events[i], err = eventlog.NewEvent(ctx, propagation.TraceContext{}, c); err != nil {
-			return 0, err
-		}
+	if l.Value.GetKey() == nil {
+		return ingestor.Replay(ctx, r.log, r.box, propagation.TraceContext{}, l, changes)
 	}
-	_, errs := r.log.Append(ctx, events)
-	if err := errors.Join(errs...); err != nil {
+	event, err := eventlog.NewEvent(ctx, propagation.TraceContext{}, changes[0])
+	if err != nil {
 		return 0, err
 	}
-	if l.Value.GetKey() == nil {
-		err = r.box.Remove(ctx, l)
-	}
-	return len(events), err
+	_, errs := r.log.Append(ctx, []eventlog.Event{event})
+	return 1, errors.Join(errs...)
 }
 
 func (r *replayer) changes(l deadletter.Letter) ([]eventlog.Change, error) {
