@@ -30,6 +30,17 @@ type Letter struct {
 	Sequence uint64
 }
 
+// ReasonUnreadable is the reason of what is no dead letter of ours.
+const ReasonUnreadable = "unreadable"
+
+// Reason is the stable word for what is wrong.
+func (l *Letter) Reason() string {
+	if l.Unreadable {
+		return ReasonUnreadable
+	}
+	return l.Value.GetReason()
+}
+
 // Filter chooses dead letters; what is empty does not restrict.
 type Filter struct {
 	Stage, Source, Reason string
@@ -61,7 +72,7 @@ func (f *Filter) matches(l *Letter) bool {
 	switch {
 	case f.Name != "" && f.Name != l.Name && f.Name != about:
 		return false
-	case f.Reason != "" && f.Reason != l.Value.GetReason():
+	case f.Reason != "" && f.Reason != l.Reason():
 		return false
 	case !f.Since.IsZero() && at.Before(f.Since), !f.Before.IsZero() && !at.Before(f.Before):
 		return false
