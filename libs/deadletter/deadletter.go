@@ -123,6 +123,20 @@ func pauseBefore(replays uint32) time.Duration {
 	return pause + rand.N(pause/4) //nolint:gosec // Spreads load, protects nothing.
 }
 
+// ByProfile tells whether the letter is replayed by itself once its source has another profile: that one may map what this one
+// could not, or find an identifier.
+func ByProfile(l *bridgev1.DeadLetter) bool {
+	switch l.GetStage() {
+	case StageIngest:
+		return true
+	case StageEnrich:
+		// Without the profile's name, in letters of older versions, nobody knows whether it is another one.
+		return l.GetProfile() != ""
+	default:
+		return false
+	}
+}
+
 // errUnreadable says that what is stored is no dead letter of ours.
 var errUnreadable = errors.New("dead letter cannot be read")
 

@@ -26,8 +26,19 @@ type Letter struct {
 	Unreadable bool
 	// StoredAt is the server's time of the newest revision.
 	StoredAt time.Time
+	// Sequence is its place in the box: what is stored later has a higher one.
+	Sequence uint64
+}
 
-	sequence uint64
+// ReasonUnreadable is the reason of what is no dead letter of ours.
+const ReasonUnreadable = "unreadable"
+
+// Reason is the stable word for what is wrong.
+func (l *Letter) Reason() string {
+	if l.Unreadable {
+		return ReasonUnreadable
+	}
+	return l.Value.GetReason()
 }
 
 // Filter chooses dead letters; what is empty does not restrict.
@@ -37,6 +48,8 @@ type Filter struct {
 	Name string
 	// Since and Before restrict the time of the last failure.
 	Since, Before time.Time
+	// After is the place in the box behind which the search begins.
+	After uint64
 }
 
 func (f *Filter) subject() string {
@@ -59,7 +72,7 @@ func (f *Filter) matches(l *Letter) bool {
 	switch {
 	case f.Name != "" && f.Name != l.Name && f.Name != about:
 		return false
-	case f.Reason != "" && f.Reason != l.Value.GetReason():
+	case f.Reason != "" && f.Reason != l.Reason():
 		return false
 	case !f.Since.IsZero() && at.Before(f.Since), !f.Before.IsZero() && !at.Before(f.Before):
 		return false
@@ -75,7 +88,7 @@ func (b *Box) Each(ctx context.Context, f Filter, visit func(Letter) error) erro
 	if err != nil {
 		return fmt.Errorf("open the dead letters: %w", err)
 	}
-	for next := uint64(1); ; {
+	for next := f.After + 1; ; {
 		msg, err := stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(f.subject()))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return nil
@@ -84,7 +97,7 @@ func (b *Box) Each(ctx context.Context, f Filter, visit func(Letter) error) erro
 			return fmt.Errorf("list the dead letters: %w", err)
 		}
 		next = msg.Sequence + 1
-		l := Letter{Name: strings.TrimPrefix(msg.Subject, subjectPrefix), StoredAt: msg.Time, sequence: msg.Sequence}
+		l := Letter{Name: strings.TrimPrefix(msg.Subject, subjectPrefix), StoredAt: msg.Time, Sequence: msg.Sequence}
 		l.Value, err = read(msg)
 		l.Unreadable = err != nil
 		if !f.matches(&l) {
@@ -112,7 +125,7 @@ func read(msg *jetstream.RawStreamMsg) (*bridgev1.DeadLetter, error) {
 // Remove removes the letter as it was listed, and overwrites its bytes, since it may hold personal data. One that has been
 // replaced by a newer one since, or removed, is left alone.
 func (b *Box) Remove(ctx context.Context, l Letter) error {
-	return b.remove(ctx, l.sequence)
+	return b.remove(ctx, l.Sequence)
 }
 
 func (b *Box) remove(ctx context.Context, sequence uint64) error {

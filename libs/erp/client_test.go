@@ -152,10 +152,10 @@ func TestWhatCannotBeAskedIsNotSent(t *testing.T) {
 func TestListReadsAPage(t *testing.T) {
 	t.Parallel()
 	src := newSource(t, "generic", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, `{"items":[{"id":%q}],"nextCursor":"n2"}`, r.URL.Query().Get("changedSince"))
+		fmt.Fprintf(w, `{"items":[{"id":%q,"customerId":"2","business":false,"lastname":"Mustermann","company":null}],"nextCursor":"n2"}`, r.URL.Query().Get("changedSince"))
 	}))
 	page, err := newClient(t, src).List(t.Context(), profile.ListChanged, profile.Args{"since": "2026-01-01T00:00:00Z"})
-	if err != nil || len(page.ContractIDs) != 1 || page.ContractIDs[0] != "2026-01-01T00:00:00Z" || page.Next != "n2" {
+	if err != nil || len(page.Items) != 1 || page.Items[0].ID != "2026-01-01T00:00:00Z" || page.Items[0].Err != nil || page.Next != "n2" {
 		t.Errorf("page %+v, %v", page, err)
 	}
 }

@@ -63,6 +63,9 @@ func parse(contentType string, body []byte, maxElements int) ([]element, error) 
 		return nil, errUTF8
 	}
 	switch {
+	case media == mediaEvent || media == mediaBatch:
+		// Here it is a webhook like any other, and must not be taken for an event when it is read again.
+		return parseJSON("application/json", body, maxElements)
 	case jsonMedia(media):
 		return parseJSON(media, body, maxElements)
 	case media == "application/x-www-form-urlencoded":

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -168,12 +169,42 @@ func binaryEvent(header http.Header, body []byte) (cloudEvent, error) {
 	}
 	ev := cloudEvent{
 		source: decoded.Source(), id: decoded.ID(), eventType: decoded.Type(), subject: decoded.Subject(),
-		structured: decoded.MarshalJSON,
+		structured: func() ([]byte, error) { return structuredOf(&decoded, body) },
 	}
 	if ev.doc, err = decodeData(decoded.DataContentType(), body); err != nil {
 		return cloudEvent{}, err
 	}
 	return ev, ev.validate()
+}
+
+// structuredOf is a binary event in structured mode, for whoever reads it again: unlike the SDK's, it is valid JSON without
+// data as well, and the data are JSON exactly where decodeData takes them for it.
+func structuredOf(ev *event.Event, body []byte) ([]byte, error) {
+	members := map[string]any{}
+	maps.Copy(members, ev.Extensions())
+	for name, value := range map[string]string{
+		"specversion": ev.SpecVersion(), "id": ev.ID(), "source": ev.Source(), "type": ev.Type(), "subject": ev.Subject(),
+		"datacontenttype": ev.DataContentType(), "dataschema": ev.DataSchema(),
+	} {
+		if value != "" {
+			members[name] = value
+		}
+	}
+	if !ev.Time().IsZero() {
+		members["time"] = ev.Time()
+	}
+	switch {
+	case len(body) == 0:
+	case isJSON(ev.DataContentType()):
+		members["data"] = json.RawMessage(body)
+	default:
+		members["data_base64"] = body
+	}
+	text, err := json.Marshal(members)
+	if err != nil {
+		return nil, fmt.Errorf("write in structured mode: %w", err)
+	}
+	return text, nil
 }
 
 // validate checks what CloudEvents 1.0 demands of the attributes that count.

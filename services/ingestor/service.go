@@ -32,6 +32,9 @@ type Config struct {
 	NATS           bus.Config
 }
 
+// mostEvents is the largest value of INGEST_MAX_EVENTS.
+const mostEvents = 10_000
+
 // Validate checks the limits and the proxies. A body without an identifier becomes a dead letter, as base64 in one message: the default
 // fits into the 1 MiB that NATS allows unless its max_payload says more, and 2 MiB fit into the 4 MiB that DEAD takes.
 func (c *Config) Validate() error {
@@ -39,8 +42,8 @@ func (c *Config) Validate() error {
 	if c.MaxBody < 1 || c.MaxBody > 2<<20 {
 		errs = append(errs, fmt.Errorf("INGEST_MAX_BODY: %d is not between 1 and %d bytes", c.MaxBody, 2<<20))
 	}
-	if c.MaxEvents < 1 || c.MaxEvents > 10_000 {
-		errs = append(errs, fmt.Errorf("INGEST_MAX_EVENTS: %d is not between 1 and 10000", c.MaxEvents))
+	if c.MaxEvents < 1 || c.MaxEvents > mostEvents {
+		errs = append(errs, fmt.Errorf("INGEST_MAX_EVENTS: %d is not between 1 and %d", c.MaxEvents, mostEvents))
 	}
 	_, wrong := source.ParseNetworks(c.TrustedProxies)
 	for _, err := range wrong {
@@ -86,7 +89,7 @@ func Run(ctx context.Context, env *app.Env) error {
 			return err
 		}
 		in.open(p)
-		again := &rereader{log: p.Log, dead: p.Dead, propagator: env.Telemetry.Propagator, logger: env.Logger}
+		again := newRereader(p.Log, p.Dead, env.Telemetry.Propagator, env.Logger)
 		group.Go(func() error {
 			again.run(ctx, sources)
 			return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,9 +15,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/deadletter"
 	"github.com/enneo-ai/enneo-bridge/libs/eventlog"
 	"github.com/enneo-ai/enneo-bridge/libs/key"
-	"github.com/enneo-ai/enneo-bridge/libs/ledger"
 	"github.com/enneo-ai/enneo-bridge/libs/pipeline"
-	"github.com/enneo-ai/enneo-bridge/libs/position"
 	"github.com/enneo-ai/enneo-bridge/libs/source"
 	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
 	"github.com/enneo-ai/enneo-bridge/services/ingestor"
@@ -27,24 +26,25 @@ type replayer struct {
 	log     *eventlog.Log
 	box     *deadletter.Box
 	sources func() (map[string]*source.Source, error)
+	// told are the keys that an event was appended for.
+	told map[key.Key]bool
 }
 
 func newDLQReplay(env config.Environment) *cobra.Command {
-	var f letterFilter
-	var all, yes bool
+	var c letterChoice
 	cmd := &cobra.Command{
-		Use: "replay [<name or key>]", Short: "Send dead letters through the whole way again", Args: cobra.MaximumNArgs(1),
-		Long: `Appends an event to the log for the key of each chosen dead letter, or for each identifier that the source's profile finds
-by now in the body of an unrecognised webhook. A key's letter goes when its delivery succeeds; a body's goes at once. The
-replay of a body needs the variables of its source (SOURCES, SOURCE_<NAME>_PROFILE) as the ingestor has them.`,
+		Use: "replay [<name or key>]", Short: "Send dead letters through the whole way again", Args: oneName(0),
+		Long: `Appends an event to the log for the key of the chosen dead letters, or for each identifier that the source's profile finds by
+now in the body of an unrecognised webhook. A key's letters go when its delivery succeeds; a body's goes at once. The replay
+of a body needs the variables of its source (SOURCES, SOURCE_<NAME>_PROFILE) as the ingestor has them. The exit code is 1 if
+one of them could not be replayed.
+
+` + lettersFootnote,
 		Example: "  bridge dlq replay powercloud.contract.VN-100001\n  bridge dlq replay --stage ingest --source powercloud --yes\n  bridge dlq replay --all",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			filter, err := f.filter(argument(args), time.Now())
+			filter, err := c.filter(args)
 			if err != nil {
 				return err
-			}
-			if filter.Name == "" && !all && !f.isSet() {
-				return errors.New("name a dead letter or key, choose by flags, or say --all")
 			}
 			return withLetters(cmd, env, func(ctx context.Context, b *bus.Bus, box *deadletter.Box) error {
 				log, err := eventlog.Open(ctx, b, warnings(cmd))
@@ -55,19 +55,21 @@ replay of a body needs the variables of its source (SOURCES, SOURCE_<NAME>_PROFI
 				if err != nil {
 					return err
 				}
-				if filter.Name == "" && len(letters) > 0 && !yes {
-					if err := confirm(cmd, fmt.Sprintf("Replay %d dead letters? Each costs a read of the ERP and a request to Enneo.", len(letters))); err != nil {
-						return err
-					}
+				if len(letters) == 0 {
+					return printTo(cmd, "%s", c.nothing())
 				}
-				r := replayer{log: log, box: box, sources: func() (map[string]*source.Source, error) { return sourcesOf(ctx, env) }}
+				if err := c.confirm(cmd, letters, "Replay", "Each key costs a read of the ERP and a request to Enneo."); err != nil {
+					return err
+				}
+				r := replayer{
+					log: log, box: box, told: map[key.Key]bool{},
+					sources: sync.OnceValues(func() (map[string]*source.Source, error) { return sourcesOf(ctx, env) }),
+				}
 				return r.replay(ctx, cmd, letters)
 			})
 		},
 	}
-	f.flags(cmd)
-	cmd.Flags().BoolVar(&all, "all", false, "replay every dead letter")
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask before more than one is replayed")
+	c.flags(cmd)
 	return cmd
 }
 
@@ -104,123 +106,66 @@ func (r *replayer) replay(ctx context.Context, cmd *cobra.Command, letters []dea
 			return fmt.Errorf("replay: %w", ctx.Err())
 		}
 	}
-	if err := printTo(cmd, "%d of %d dead letters replayed, events appended: %d\n", len(letters)-failed, len(letters), events); err != nil {
+	mark, finding := "✓", error(nil)
+	if failed > 0 {
+		mark, finding = "✗", errFinding
+	}
+	if err := printTo(cmd, "%s %d of %s replayed: %s appended to the log\n", mark, len(letters)-failed, countOf(len(letters), "dead letter"), countOf(events, "event")); err != nil {
 		return err
 	}
-	if failed > 0 {
-		return errFinding
-	}
-	return nil
+	return finding
 }
 
-// one replays a letter and returns the number of events that it made. The log has them before a body is removed: dying in
-// between only means that they can be made twice, which costs a read.
+// one replays a letter and returns the number of events that it made.
 func (r *replayer) one(ctx context.Context, l deadletter.Letter) (int, error) {
-	changes, err := r.changes(l)
+	switch {
+	case l.Unreadable:
+		return 0, errors.New("it is no dead letter of enneo-bridge; drop it")
+	case l.Value.GetKey() != nil:
+		return r.key(ctx, l)
+	default:
+		return r.body(ctx, l)
+	}
+}
+
+// key appends an event for the letter's key, once for all of its letters.
+func (r *replayer) key(ctx context.Context, l deadletter.Letter) (int, error) {
+	k, err := keyOf(l)
+	if err != nil || r.told[k] {
+		return 0, err
+	}
+	event, err := eventlog.NewEvent(ctx, propagation.TraceContext{}, eventlog.Change{Key: k, Origin: bridgev1.Origin_ORIGIN_OPERATOR, ReceivedAt: time.Now()})
 	if err != nil {
 		return 0, err
 	}
-	events := make([]eventlog.Event, len(changes))
-	for i, c := range changes {
-		if events[i], err = eventlog.NewEvent(ctx, propagation.TraceContext{}, c); err != nil {
-			return 0, err
-		}
+	if _, errs := r.log.Append(ctx, []eventlog.Event{event}); errs[0] != nil {
+		return 0, errs[0]
 	}
-	_, errs := r.log.Append(ctx, events)
-	if err := errors.Join(errs...); err != nil {
-		return 0, err
-	}
-	if l.Value.GetKey() == nil {
-		err = r.box.Remove(ctx, l)
-	}
-	return len(events), err
+	r.told[k] = true
+	return 1, nil
 }
 
-func (r *replayer) changes(l deadletter.Letter) ([]eventlog.Change, error) {
-	now := time.Now()
-	if l.Unreadable {
-		return nil, errors.New("it is no dead letter of enneo-bridge; drop it")
-	}
-	if l.Value.GetKey() != nil {
-		k, err := keyOf(l)
-		return []eventlog.Change{{Key: k, Origin: bridgev1.Origin_ORIGIN_OPERATOR, ReceivedAt: now}}, err
-	}
+// body appends what is found in a body by now, and removes it.
+func (r *replayer) body(ctx context.Context, l deadletter.Letter) (int, error) {
 	sources, err := r.sources()
 	if err != nil {
-		return nil, fmt.Errorf("the profile of its source is needed: %w", err)
+		return 0, fmt.Errorf("the profile of its source is needed: %w", err)
 	}
 	src := sources[l.Value.GetSource()]
 	if src == nil {
-		return nil, fmt.Errorf("SOURCES does not name its source %s", l.Value.GetSource())
+		return 0, fmt.Errorf("SOURCES does not name its source %s; set it as the ingestor has it", l.Value.GetSource())
 	}
-	return ingestor.Reread(src, l.Value.GetContentType(), l.Value.GetBody(), now)
+	changes, err := ingestor.Reread(src, l.Value.GetContentType(), l.Value.GetBody(), time.Now())
+	if err != nil {
+		return 0, err
+	}
+	for i := range changes {
+		changes[i].Origin = bridgev1.Origin_ORIGIN_OPERATOR
+	}
+	return ingestor.Replay(ctx, r.log, r.box, propagation.TraceContext{}, l, changes)
 }
 
 func keyOf(l deadletter.Letter) (key.Key, error) {
 	k := l.Value.GetKey()
 	return key.New(k.GetSource(), key.Kind(k.GetKind()), k.GetId())
-}
-
-func newDLQDrop(env config.Environment) *cobra.Command {
-	var f letterFilter
-	var all, yes bool
-	var reason string
-	cmd := &cobra.Command{
-		Use: "drop [<name or key>]", Short: "Decide that dead letters need not be delivered", Args: cobra.MaximumNArgs(1),
-		Long: `Settles the key of each chosen dead letter as dropped by an operator, and removes the letter. A newer event of the key is
-delivered as ever. The body of an unrecognised webhook is removed; it cannot be brought back.`,
-		Example: "  bridge dlq drop powercloud.contract.VN-100001 --because 'contract was a test'\n  bridge dlq drop --stage ingest --before 168h --yes --because 'sender mended'",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			filter, err := f.filter(argument(args), time.Now())
-			if err != nil {
-				return err
-			}
-			if filter.Name == "" && !all && !f.isSet() {
-				return errors.New("name a dead letter or key, choose by flags, or say --all")
-			}
-			if reason == "" {
-				return errors.New("--because: say why, in a few words without personal data; it is kept with the key")
-			}
-			return withLetters(cmd, env, func(ctx context.Context, b *bus.Bus, box *deadletter.Box) error {
-				settled, err := ledger.Open(ctx, b)
-				if err != nil {
-					return err
-				}
-				letters, err := chosen(ctx, box, filter)
-				if err != nil {
-					return err
-				}
-				if filter.Name == "" && len(letters) > 0 && !yes {
-					if err := confirm(cmd, fmt.Sprintf("Drop %d dead letters? What they stand for is not delivered to Enneo.", len(letters))); err != nil {
-						return err
-					}
-				}
-				for _, l := range letters {
-					if err := drop(ctx, settled, box, l, reason); err != nil {
-						return fmt.Errorf("drop %s: %w", l.Name, err)
-					}
-				}
-				return printTo(cmd, "%d dead letters dropped\n", len(letters))
-			})
-		},
-	}
-	f.flags(cmd)
-	cmd.Flags().BoolVar(&all, "all", false, "drop every dead letter")
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask before more than one is dropped")
-	cmd.Flags().StringVar(&reason, "because", "", "why; kept in the ledger")
-	return cmd
-}
-
-// drop settles the letter's key first: dying in between leaves the letter, and dropping it again changes nothing more.
-func drop(ctx context.Context, settled *ledger.Ledger, box *deadletter.Box, l deadletter.Letter, reason string) error {
-	if l.Value.GetKey() != nil {
-		k, err := keyOf(l)
-		if err != nil {
-			return err
-		}
-		if err := settled.Drop(ctx, k, position.FromProto(l.Value.GetPosition()), time.Time{}, reason); err != nil {
-			return err
-		}
-	}
-	return box.Remove(ctx, l)
 }

@@ -84,13 +84,22 @@ func parseKey(text string) (key.Key, error) {
 	if err != nil {
 		hint := ""
 		if parts := strings.SplitN(text, ".", 3); len(parts) == 3 {
-			if meant, err := key.New(parts[0], key.Kind(parts[1]), parts[2]); err == nil {
+			if meant := likely(parts[0], parts[1], parts[2]); meant != "" {
 				hint = fmt.Sprintf("; did you mean %s?", meant)
 			}
 		}
 		return key.Key{}, fmt.Errorf("%q is no key of the form %s: %w%s", text, keyForm, err, hint)
 	}
 	return k, nil
+}
+
+// likely is the key that somebody may have meant who wrote the id as it is, "" if it is none.
+func likely(source, kind, id string) string {
+	k, err := key.New(source, key.Kind(kind), id)
+	if err != nil {
+		return ""
+	}
+	return k.String()
 }
 
 func parseKeys(texts []string) ([]key.Key, error) {

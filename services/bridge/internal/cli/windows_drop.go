@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -42,7 +41,7 @@ nothing was dropped. The reason is kept with the key: no personal data, please.
 			return err
 		}
 		reason = strings.TrimSpace(reason)
-		if err := validReason(reason); err != nil {
+		if err := validReason("--reason", reason); err != nil {
 			return err
 		}
 		w, closeRedis, err := openWindows(cmd.Context(), env)
@@ -79,14 +78,15 @@ nothing was dropped. The reason is kept with the key: no personal data, please.
 	return cmd
 }
 
-func validReason(reason string) error {
+// validReason checks what an operator gives as a reason with a flag.
+func validReason(flag, reason string) error {
 	switch {
 	case reason == "":
-		return errors.New("--reason is missing: say why, for those who ask later")
+		return fmt.Errorf("%s is missing: say why, for those who ask later; no personal data, please", flag)
 	case !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl):
-		return errors.New("--reason has characters that cannot be printed")
+		return fmt.Errorf("%s has characters that cannot be printed; leave them out", flag)
 	case utf8.RuneCountInString(reason) > maxReason:
-		return fmt.Errorf("--reason is longer than %d characters", maxReason)
+		return fmt.Errorf("%s is longer than %d characters; shorten it", flag, maxReason)
 	}
 	return nil
 }

@@ -174,7 +174,7 @@ func (k *Keeper) due(l *bridgev1.DeadLetter, now time.Time) string {
 		return ""
 	case l.GetReplayAt() != nil && !now.Before(l.GetReplayAt().AsTime()):
 		return whyPassed
-	case l.GetStage() == deadletter.StageEnrich && l.GetProfile() != "" && l.GetProfile() != profile:
+	case deadletter.ByProfile(l) && l.GetProfile() != profile:
 		return whyProfile
 	default:
 		return ""
