@@ -9,6 +9,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -48,14 +49,18 @@ type Pipeline struct {
 	Dead      *deadletter.Box
 	// Durability guards the log: nothing is appended below the level that DURABILITY demands.
 	Durability *durability.Watcher
+
+	sources []string
+	logger  *slog.Logger
 }
 
-// OpenReady is Open for a service that cannot do anything without NATS: its readiness depends on it from now on.
+// OpenReady is Open for a service that cannot do anything without NATS: its readiness depends on it, and on its streams, from
+// now on.
 func OpenReady(ctx context.Context, env *app.Env, name string, cfg *bus.Config, sources []*source.Source) (*Pipeline, error) {
 	var opened atomic.Pointer[Pipeline]
 	env.Health.Add("nats", func(ctx context.Context) error {
 		if p := opened.Load(); p != nil {
-			return p.Bus.Check(ctx)
+			return p.check(ctx)
 		}
 		return errNotConnected
 	})
@@ -93,7 +98,7 @@ func open(ctx context.Context, env *app.Env, b *bus.Bus, cfg *durability.Config,
 	if err := reportUnknown(ctx, env, b, names); err != nil {
 		return nil, err
 	}
-	p := &Pipeline{Bus: b, Dead: deadletter.Open(b)}
+	p := &Pipeline{Bus: b, Dead: deadletter.Open(b), sources: names, logger: env.Logger}
 	var err error
 	if p.Log, err = eventlog.Open(ctx, b, env.Logger); err != nil {
 		return nil, err
@@ -116,9 +121,11 @@ func open(ctx context.Context, env *app.Env, b *bus.Bus, cfg *durability.Config,
 	return p, nil
 }
 
-// Follow keeps what is known of the log up to date until ctx ends: its epoch, and what its acknowledgements are worth.
+// Follow keeps what is known of the log up to date until ctx ends: its epoch, and what its acknowledgements are worth. It
+// makes streams and consumers again that go missing meanwhile.
 func (p *Pipeline) Follow(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return p.heal(ctx) })
 	group.Go(func() error { return p.Log.Follow(ctx) })
 	group.Go(func() error { return p.Durability.Run(ctx) })
 	return group.Wait()

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/enneo-ai/enneo-bridge/libs/app"
+	"github.com/enneo-ai/enneo-bridge/libs/bus"
 	"github.com/enneo-ai/enneo-bridge/libs/bus/bustest"
 	"github.com/enneo-ai/enneo-bridge/libs/config"
 	"github.com/enneo-ai/enneo-bridge/libs/durability"
@@ -79,5 +81,33 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 	stop()
 	if err := <-ended; err != nil {
 		t.Errorf("following ended with: %v", err)
+	}
+}
+
+func TestReadinessIsRedWhileAStreamIsMissingAndFollowMakesItAgain(t *testing.T) {
+	t.Parallel()
+	server := bustest.Start(t)
+	env := environment(t)
+	p, err := pipeline.OpenReady(t.Context(), env, "test", server.Config(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	ready := func() bool { return env.Health.Status(t.Context()).Status == health.StatusOK }
+	bustest.Eventually(t, "the service is ready", ready)
+	if err := p.Bus.JetStream().DeleteStream(t.Context(), bus.StreamReady); err != nil {
+		t.Fatal(err)
+	}
+	bustest.Eventually(t, "readiness is red", func() bool { return !ready() })
+	if got := env.Health.Status(t.Context()).Checks["nats"]; !strings.Contains(got, bus.StreamReady) {
+		t.Errorf("readiness says %q, want the name of the stream", got)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Follow(ctx) }()
+	bustest.Eventually(t, "the service is ready again", ready)
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("Follow = %v", err)
 	}
 }

@@ -56,6 +56,36 @@ func TestALogThatWasSetBackSwallowsNothing(t *testing.T) {
 	w.sound()
 }
 
+// TestServicesGoOnWithAnEmptyServer: a server that comes back without its disk has neither streams nor consumers; the services
+// that run make them again, in a new epoch, and nobody has to restart anything.
+func TestServicesGoOnWithAnEmptyServer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 3)
+	env := w.With(impatient)
+	ids := w.contracts(3)
+	ingestor := w.ingestor(env)
+	for _, name := range []string{"debouncer", "enricher", "publisher"} {
+		w.start(name, env)
+	}
+	w.change(ingestor, 1000, ids...)
+	w.settled(len(ids))
+	before := w.epoch()
+
+	w.NATS.Kill()
+	must(t, w.NATS.Empty())
+	must(t, w.NATS.Start(t.Context()))
+	for _, id := range ids {
+		eventually(t, "the log takes a change again", func() error {
+			return w.Change(t.Context(), ingestor, id, simclient.StatusActive)
+		})
+	}
+	w.settled(len(ids))
+	if after := w.epoch(); after <= before {
+		t.Errorf("epoch %d with an empty server, %d before: a new one was due", after, before)
+	}
+	w.sound()
+}
+
 func (w *world) epoch() uint64 {
 	w.t.Helper()
 	epoch, err := w.Epoch(w.t.Context())

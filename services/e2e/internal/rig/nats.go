@@ -92,6 +92,14 @@ func (n *NATS) Kill() {
 	}
 }
 
+// Empty removes everything that is stored, while the server does not run: it comes back as if with another disk.
+func (n *NATS) Empty() error {
+	if err := os.RemoveAll(filepath.Join(n.dir, "jetstream")); err != nil {
+		return fmt.Errorf("empty the store of nats-server: %w", err)
+	}
+	return nil
+}
+
 // CopyEvents copies the store of the event log, while the server does not run.
 func (n *NATS) CopyEvents(to string) error {
 	if err := os.RemoveAll(to); err != nil {
