@@ -19,6 +19,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/enneo"
 	"github.com/enneo-ai/enneo-bridge/libs/eventlog"
 	"github.com/enneo-ai/enneo-bridge/libs/fault"
+	"github.com/enneo-ai/enneo-bridge/libs/gate"
 	"github.com/enneo-ai/enneo-bridge/libs/key"
 	"github.com/enneo-ai/enneo-bridge/libs/ledger"
 	"github.com/enneo-ai/enneo-bridge/libs/pipeline"
@@ -60,7 +61,7 @@ type deliverer struct {
 	dead       *deadletter.Box
 	witness    *witness.Witness // shared by the sources, as Enneo is
 	target     Target
-	gate       gatekeeper
+	gate       *gate.Gate
 	quota      *quota.Quota // of Enneo, among all replicas and sources
 	pace       *pressure.Pace
 	retries    *retry.Schedule
@@ -77,18 +78,6 @@ type deliverer struct {
 	// margin is how much longer a lease is than a request may take: room for storing intent and outcome.
 	margin time.Duration
 }
-
-// gatekeeper hears how each request ended, and knows whether Enneo wants any at the moment.
-type gatekeeper interface {
-	Report(f *fault.Fault) (changed bool)
-	Shut() (shut bool, until time.Time)
-}
-
-// errShut says that Enneo wants no requests for a while. Whoever waited for a ticket already when the gate shut still
-// gets one, and would send in spite of a Retry-After.
-type errShut struct{ left time.Duration }
-
-func (e errShut) Error() string { return fmt.Sprintf("the gate to enneo is shut for %s", e.left) }
 
 // errBusy says that somebody else has held the key's turn for a while and may do so for that long at most.
 type errBusy struct{ held, left time.Duration }
@@ -129,9 +118,6 @@ func (d *deliverer) handle(ctx context.Context, msg jetstream.Msg) bus.Verdict {
 	}
 	if busy, ok := errors.AsType[errBusy](err); ok {
 		return bus.Again(busy.pause())
-	}
-	if shut, ok := errors.AsType[errShut](err); ok {
-		return bus.Again(min(shut.left, maxBusyPause))
 	}
 	if early, ok := errors.AsType[errEarly](err); ok {
 		return bus.Again(early.pause)

@@ -116,9 +116,9 @@ func (w *world) replicaWith(count int, change func(*deliverer)) *deliverer {
 	snapshots, snapshotsErr := record.Open[bridgev1.Snapshot](w.t.Context(), b.JetStream(), bus.BucketContracts)
 	instruments, metricsErr := newMetrics(metricnoop.NewMeterProvider().Meter(""))
 	w.must(errors.Join(ledgerErr, snapshotsErr, metricsErr))
-	g := gate.New(gate.Options{First: 20 * time.Millisecond, Max: 100 * time.Millisecond})
 	d := &deliverer{
-		bus: b, log: w.log, order: order{sequence: anyOrder}, snapshots: snapshots, ledger: settled, dead: deadletter.Open(b), target: w.target(testTimeout), gate: g, witness: witness.New(time.Now),
+		bus: b, log: w.log, order: order{sequence: anyOrder}, snapshots: snapshots, ledger: settled, dead: deadletter.Open(b), target: w.target(testTimeout), witness: witness.New(time.Now),
+		gate:    gate.New(gate.Options{First: 20 * time.Millisecond, Max: 100 * time.Millisecond}),
 		pace:    pressure.NewPace(testTimeout),
 		retries: retry.New(10*time.Millisecond, 50*time.Millisecond), propagator: propagation.TraceContext{},
 		tracer: tracenoop.NewTracerProvider().Tracer(""), enneoID: func(id string) string { return id },
@@ -131,7 +131,7 @@ func (w *world) replicaWith(count int, change func(*deliverer)) *deliverer {
 		Open: func(ctx context.Context) (jetstream.Consumer, error) {
 			return b.Consumer(ctx, bus.StagePublish, testSource)
 		},
-		Count: count, Gate: g, Handle: d.handle, Logger: d.logger,
+		Count: count, Gate: d.gate, Handle: d.handle, Logger: d.logger,
 	}
 	ctx, stop := context.WithCancel(w.t.Context())
 	var group sync.WaitGroup
