@@ -41,10 +41,10 @@ import (
 // testSource is the name of the one source of most tests.
 const testSource = "erp"
 
-// Times of the deliverers in tests.
+// Times of the deliverers in tests: a request takes a few milliseconds, but may take a second on a busy machine.
 const (
-	testTimeout = 400 * time.Millisecond
-	testMargin  = 200 * time.Millisecond
+	testTimeout = 2 * time.Second
+	testMargin  = time.Second
 )
 
 // world is a NATS server, a simulated Enneo and what the services before the publisher leave for it.
@@ -333,6 +333,6 @@ func (w *world) environment() map[string]string {
 		"NATS_URL": w.nats.URL(), "REDIS_URL": redistest.Start(w.t).URL, "ADMIN_ADDR": "127.0.0.1:0", "LOG_LEVEL": "warn",
 		"SOURCES": testSource, "SOURCE_ERP_PROFILE": "generic",
 		"ENNEO_BASE_URL": w.sim.URL(simclient.Enneo) + "/api/mind", "ENNEO_TOKEN": simulator.DefaultOptions().EnneoToken.Reveal(),
-		"ENNEO_TIMEOUT": "500ms", "ENNEO_LEASE_MARGIN": "300ms",
+		"ENNEO_TIMEOUT": testTimeout.String(), "ENNEO_LEASE_MARGIN": testMargin.String(),
 	}
 }
