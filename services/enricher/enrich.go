@@ -21,6 +21,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/gate"
 	"github.com/enneo-ai/enneo-bridge/libs/key"
 	"github.com/enneo-ai/enneo-bridge/libs/ledger"
+	"github.com/enneo-ai/enneo-bridge/libs/pause"
 	"github.com/enneo-ai/enneo-bridge/libs/pipeline"
 	"github.com/enneo-ai/enneo-bridge/libs/position"
 	"github.com/enneo-ai/enneo-bridge/libs/pressure"
@@ -44,6 +45,9 @@ type Reader interface {
 	ProfileRef() string
 }
 
+// pausedPause is how long a ticket stays away that was pulled before an operator's pause. Nobody pulls until that ends.
+const pausedPause = time.Second
+
 type stored = record.Entry[bridgev1.Snapshot, *bridgev1.Snapshot]
 
 // maxKeyAttempts is after how many failures in a row that concern only this key it becomes a dead letter. With the
@@ -59,6 +63,7 @@ type enricher struct {
 	dead      *deadletter.Box
 	reader    Reader
 	gate      *gate.Gate
+	paused    *pause.Gate
 	quota     *quota.Quota // of the ERP, among all replicas
 	pace      *pressure.Pace
 	retries   *retry.Schedule
@@ -147,7 +152,10 @@ func (e *enricher) enrich(ctx context.Context, k key.Key, t ticket.Ticket, mine 
 		// The ERP's webhook may be faster than its database.
 		return errLater{after: e.minAge - age}
 	}
-	// Whoever waited for a ticket already when the gate shut still gets one.
+	// Whoever waited for a ticket already when the pause began, or when the gate shut, still gets one.
+	if e.paused.Paused() {
+		return errLater{after: pausedPause}
+	}
 	if wait := e.gate.Hold(k, e.retries.Attempts(k) > 0); wait > 0 {
 		return errLater{after: wait}
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/gate"
 	"github.com/enneo-ai/enneo-bridge/libs/key"
 	"github.com/enneo-ai/enneo-bridge/libs/ledger"
+	"github.com/enneo-ai/enneo-bridge/libs/pause"
 	"github.com/enneo-ai/enneo-bridge/libs/pipeline"
 	"github.com/enneo-ai/enneo-bridge/libs/position"
 	"github.com/enneo-ai/enneo-bridge/libs/pressure"
@@ -52,6 +53,9 @@ const (
 	maxBusyPause = 2 * time.Second
 )
 
+// pausedPause is how long a ticket stays away that was pulled before an operator's pause. Nobody pulls until that ends.
+const pausedPause = time.Second
+
 // deliverer brings the snapshots of one source to Enneo.
 type deliverer struct {
 	bus        *bus.Bus
@@ -62,6 +66,7 @@ type deliverer struct {
 	witness    *witness.Witness // shared by the sources, as Enneo is
 	target     Target
 	gate       *gate.Gate
+	paused     *pause.Gate
 	quota      *quota.Quota // of Enneo, among all replicas and sources
 	pace       *pressure.Pace
 	retries    *retry.Schedule
