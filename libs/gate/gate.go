@@ -1,7 +1,8 @@
 // Package gate is the circuit breaker in front of an outside system: while it is closed to us, nothing for it is pulled.
 //
 // A library's breaker wraps a call; ours has to keep work from being pulled at all, let exactly one worker pull a probe
-// when the pause is over, and make the pauses grow. The growing, jittered pauses themselves are cenkalti/backoff's.
+// when the pause is over, prefer a key for it that has not failed before, and make the pauses grow. The growing, jittered
+// pauses themselves are cenkalti/backoff's.
 //
 // # Concurrency
 //
@@ -17,6 +18,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/enneo-ai/enneo-bridge/libs/fault"
+	"github.com/enneo-ai/enneo-bridge/libs/key"
 )
 
 // Options of a Gate; zero values mean the defaults.
@@ -45,7 +47,8 @@ type Gate struct {
 	// reason of the last fault of the whole target, and when it was reported.
 	reason   string
 	faultyAt time.Time
-	opened   chan struct{} // closed when the gate opens; set while it is shut
+	opened   chan struct{}        // closed when the gate opens; set while it is shut
+	aside    map[key.Key]struct{} // who has stood aside since the last probe
 	counted  account
 }
 
@@ -143,6 +146,7 @@ func (g *Gate) Report(f *fault.Fault) (changed bool) {
 			g.counted.shut += time.Since(g.counted.shutAt)
 			g.pauses.Reset()
 			close(g.opened)
+			g.aside = nil
 			return true
 		}
 		return false
@@ -160,6 +164,7 @@ func (g *Gate) Report(f *fault.Fault) (changed bool) {
 		return false
 	}
 	g.until = time.Now().Add(max(g.pauses.NextBackOff(), asked))
+	g.aside = nil
 	if g.shut {
 		g.counted.failed++
 		return false
@@ -182,6 +187,38 @@ func (g *Gate) Shut() (bool, time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.shut, g.until
+}
+
+const (
+	// maxHold is how long a key is held back at most that was pulled before the gate shut. Nobody pulls while it is shut.
+	maxHold = 2 * time.Second
+	// Who stands aside comes back when all who wait behind it have had time to do so too.
+	asideFirst, asideEach = 100 * time.Millisecond, 20 * time.Millisecond
+	// maxAside bounds how many are remembered.
+	maxAside = 100_000
+)
+
+// Hold returns how long a request for the key must wait; 0 lets it go. While the gate is shut that is until the pause is over.
+// Then a key that has failed before stands aside once for each probe: a consumer hands out again what has waited out its time before it
+// hands out anything new, so a few keys that fail for themselves would take every probe, and nobody behind them would ever
+// show that the target answers.
+func (g *Gate) Hold(k key.Key, failedBefore bool) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.shut {
+		return 0
+	}
+	if left := time.Until(g.until); left > 0 {
+		return min(left, maxHold)
+	}
+	if _, stood := g.aside[k]; stood || !failedBefore || len(g.aside) >= maxAside {
+		return 0
+	}
+	if g.aside == nil {
+		g.aside = map[key.Key]struct{}{}
+	}
+	g.aside[k] = struct{}{}
+	return asideFirst + time.Duration(len(g.aside))*asideEach
 }
 
 const (

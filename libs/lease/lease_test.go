@@ -102,7 +102,7 @@ func TestManyReplicasNeverOverlap(t *testing.T) {
 	done := errors.New("turn is over")
 	var group sync.WaitGroup
 	for range 4 {
-		l := open(t, b.JetStream(), 300*time.Millisecond)
+		l := open(t, b.JetStream(), 2*time.Second)
 		group.Go(func() {
 			for ctx.Err() == nil && turns.Load() < 40 {
 				err := l.Run(ctx, func(context.Context) error {
@@ -128,7 +128,7 @@ func TestManyReplicasNeverOverlap(t *testing.T) {
 func TestARenewedLeaseOutlivesItsLength(t *testing.T) {
 	t.Parallel()
 	b := bustest.Start(t).Connect(t)
-	l := open(t, b.JetStream(), 300*time.Millisecond)
+	l := open(t, b.JetStream(), 2*time.Second)
 	r := run(t, l)
 	ctx := r.leading(t)
 	stored := func() uint64 {
@@ -140,7 +140,7 @@ func TestARenewedLeaseOutlivesItsLength(t *testing.T) {
 	}
 	first := stored()
 	// Each renewal is one revision, and three are one length.
-	bustest.Eventually(t, "many renewals", func() bool { return stored() >= first+12 })
+	bustest.Eventually(t, "many renewals", func() bool { return stored() >= first+7 })
 	if ctx.Err() != nil || !l.Held() {
 		t.Error("the lease was lost while it was renewed")
 	}
@@ -151,7 +151,7 @@ func TestTheContextEndsBeforeTheLease(t *testing.T) {
 	t.Parallel()
 	server := bustest.Start(t)
 	b := server.Connect(t)
-	l := open(t, b.JetStream(), time.Second)
+	l := open(t, b.JetStream(), 10*time.Second)
 	r := run(t, l)
 	ctx := r.leading(t)
 	server.Stop(t)
@@ -204,18 +204,18 @@ func TestHolderWhoseRecordWasTakenStops(t *testing.T) {
 	l := open(t, b.JetStream(), 2*time.Second)
 	ctx := run(t, l).leading(t)
 	thief := open(t, b.JetStream(), time.Hour)
-	entry, err := thief.bucket.Get(t.Context(), thief.name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := thief.write(t.Context(), entry); err != nil {
-		t.Fatal(err)
-	}
+	bustest.Eventually(t, "the record is taken between two renewals", func() bool {
+		entry, err := thief.bucket.Get(t.Context(), thief.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return thief.write(t.Context(), entry) == nil
+	})
 	<-ctx.Done()
 	if l.Held() {
 		t.Error("the robbed holder believes in its lease")
 	}
-	entry, err = thief.bucket.Get(t.Context(), thief.name)
+	entry, err := thief.bucket.Get(t.Context(), thief.name)
 	if err != nil || entry.Value.GetHolder() != thief.holder {
 		t.Errorf("the robbed holder has removed the record of its successor: %v, %v", entry.Value, err)
 	}

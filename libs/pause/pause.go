@@ -5,7 +5,8 @@
 //
 // A pause is a record in the bucket BRIDGE, so it outlives every process. A Gate reads it before it lets anything through for
 // the first time, and hears of each change; while NATS is away it keeps what it knew, and nothing can be pulled then anyway.
-// What was pulled before the pause is finished.
+// A request that has begun is finished. Whoever waited for a message already when a pause began still gets it, so whoever sends
+// requests asks Paused once more.
 //
 // # Concurrency
 //
@@ -171,8 +172,11 @@ func (g *Gate) note(ctx context.Context, r *bridgev1.Pause) {
 	}
 }
 
-// Paused tells whether the target is paused.
+// Paused tells whether the target is paused. A nil *Gate never is.
 func (g *Gate) Paused() bool {
+	if g == nil {
+		return false
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return holds(g.record, time.Now())

@@ -13,9 +13,12 @@ import (
 	"time"
 )
 
-// binary builds the command with failpoints, once for all tests.
+// buildDir is where binary builds; made before it is known whether any test needs that.
+var buildDir = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "enneo-bridge-enricher-") })
+
+// binary builds the command with failpoints, once for all tests that need it.
 var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "enneo-bridge-enricher-")
+	dir, err := buildDir()
 	if err != nil {
 		return "", err
 	}
@@ -28,8 +31,8 @@ var binary = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if path, _ := binary(); path != "" {
-		_ = os.RemoveAll(filepath.Dir(path))
+	if dir, err := buildDir(); err == nil {
+		_ = os.RemoveAll(dir)
 	}
 	os.Exit(code) //nolint:forbidigo // As a test binary does.
 }

@@ -18,8 +18,10 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/eventlog"
 	"github.com/enneo-ai/enneo-bridge/libs/failpoint"
 	"github.com/enneo-ai/enneo-bridge/libs/fault"
+	"github.com/enneo-ai/enneo-bridge/libs/gate"
 	"github.com/enneo-ai/enneo-bridge/libs/key"
 	"github.com/enneo-ai/enneo-bridge/libs/ledger"
+	"github.com/enneo-ai/enneo-bridge/libs/pause"
 	"github.com/enneo-ai/enneo-bridge/libs/pipeline"
 	"github.com/enneo-ai/enneo-bridge/libs/position"
 	"github.com/enneo-ai/enneo-bridge/libs/pressure"
@@ -43,6 +45,9 @@ type Reader interface {
 	ProfileRef() string
 }
 
+// pausedPause is how long a ticket stays away that was pulled before an operator's pause. Nobody pulls until that ends.
+const pausedPause = time.Second
+
 type stored = record.Entry[bridgev1.Snapshot, *bridgev1.Snapshot]
 
 // maxKeyAttempts is after how many failures in a row that concern only this key it becomes a dead letter. With the
@@ -57,7 +62,8 @@ type enricher struct {
 	ledger    *ledger.Ledger
 	dead      *deadletter.Box
 	reader    Reader
-	gate      gatekeeper
+	gate      *gate.Gate
+	paused    *pause.Gate
 	quota     *quota.Quota // of the ERP, among all replicas
 	pace      *pressure.Pace
 	retries   *retry.Schedule
@@ -72,15 +78,6 @@ type enricher struct {
 	logger      *slog.Logger
 	metrics     *metrics
 }
-
-// gatekeeper hears how each read ended, and knows whether the ERP wants any at the moment.
-type gatekeeper interface {
-	Report(f *fault.Fault) (changed bool)
-	Shut() (shut bool, until time.Time)
-}
-
-// maxShutPause is how long a ticket stays away that was pulled before the gate shut. Nobody pulls while it is shut.
-const maxShutPause = 2 * time.Second
 
 // errLater asks for the ticket once more after a while; nothing has failed.
 type errLater struct{ after time.Duration }
@@ -155,9 +152,12 @@ func (e *enricher) enrich(ctx context.Context, k key.Key, t ticket.Ticket, mine 
 		// The ERP's webhook may be faster than its database.
 		return errLater{after: e.minAge - age}
 	}
-	if shut, until := e.gate.Shut(); shut && time.Until(until) > 0 {
-		// Whoever waited for a ticket already when the gate shut still gets one.
-		return errLater{after: min(time.Until(until), maxShutPause)}
+	// Whoever waited for a ticket already when the pause began, or when the gate shut, still gets one.
+	if e.paused.Paused() {
+		return errLater{after: pausedPause}
+	}
+	if wait := e.gate.Hold(k, e.retries.Attempts(k) > 0); wait > 0 {
+		return errLater{after: wait}
 	}
 	release, wait := e.quota.Take(ctx)
 	if release == nil {

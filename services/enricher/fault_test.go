@@ -99,10 +99,6 @@ func TestDeadERPIsProbedByOneKeyAtATime(t *testing.T) {
 		w.change(contract(id))
 	}
 	e := w.replica(func(e *enricher) { e.gate = gate.New(gate.Options{First: first, Max: limit}) })
-	g, ok := e.gate.(*gate.Gate)
-	if !ok {
-		t.Fatalf("the gate is a %T", e.gate)
-	}
 	bustest.Eventually(t, "the ERP was probed four times", func() bool { return w.failures() >= threshold+4 })
 	took := time.Since(began)
 	// The faults that shut the gate, the requests of the other workers that were under way then, and one for each pause;
@@ -110,7 +106,7 @@ func TestDeadERPIsProbedByOneKeyAtATime(t *testing.T) {
 	if n, most := w.failures(), threshold+testWorkers-1+tries(took, first/2, limit/2); n > most {
 		t.Errorf("%d requests within %s, want at most %d", n, took, most)
 	}
-	if shut, _ := g.Shut(); !shut {
+	if shut, _ := e.gate.Shut(); !shut {
 		t.Error("the gate is open")
 	}
 	w.must(w.sim.ClearFault(t.Context(), outage))
@@ -135,12 +131,8 @@ func TestRetryAfterHoldsBackTheWholeERP(t *testing.T) {
 	limited, other := contract(w.contracts[0]), contract(w.contracts[1])
 	w.fault(simclient.Fault{Action: simclient.Status, Status: http.StatusTooManyRequests, RetryAfter: "1", EntityID: limited.ID, Count: 1})
 	e := w.replica(nil)
-	g, ok := e.gate.(*gate.Gate)
-	if !ok {
-		t.Fatalf("the gate is a %T", e.gate)
-	}
 	w.change(limited)
-	bustest.Eventually(t, "the gate shuts", func() bool { shut, _ := g.Shut(); return shut })
+	bustest.Eventually(t, "the gate has shut", func() bool { _, pressed := e.gate.Pressed(); return pressed })
 	w.change(other)
 	w.idle()
 	end := w.reads(limited)[0].EndNS
@@ -339,5 +331,34 @@ func TestRefusedKeysDieOnceOthersAreRead(t *testing.T) {
 	}
 	if shut, _ := e.gate.Shut(); shut {
 		t.Error("the gate is shut although the ERP answers")
+	}
+}
+
+// TestKeysThatFailDoNotTakeEveryProbe: the server hands out again first what has waited out its pause. Keys whose pauses are shorter
+// than the gate's would be all that is ever tried, and the gate would stay shut to the others for as long as they fail.
+func TestKeysThatFailDoNotTakeEveryProbe(t *testing.T) {
+	t.Parallel()
+	for name, status := range map[string]int{"refused": http.StatusUnprocessableEntity, "down for them": http.StatusServiceUnavailable} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			e := w.replica(func(e *enricher) {
+				e.gate = gate.New(gate.Options{First: 100 * time.Millisecond, Max: 100 * time.Millisecond})
+				e.retries = retry.New(time.Millisecond, time.Millisecond)
+			})
+			failing := w.contracts[:6]
+			for _, id := range failing {
+				w.fault(simclient.Fault{Action: simclient.Status, Status: status, EntityID: id})
+				w.change(contract(id))
+			}
+			for _, id := range failing {
+				bustest.Eventually(t, "the key has failed", func() bool { return e.retries.Attempts(contract(id)) > 0 })
+			}
+			for _, id := range w.contracts[6:12] {
+				healthy := contract(id)
+				w.readyFor(healthy, w.change(healthy))
+				w.count(healthy, 1)
+			}
+		})
 	}
 }

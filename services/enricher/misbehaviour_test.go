@@ -88,7 +88,8 @@ func drip(rw http.ResponseWriter, r *http.Request) {
 }
 
 // bomb is a small answer that becomes a hundred megabytes.
-func bomb(rw http.ResponseWriter, _ *http.Request) {
+func bomb(t *testing.T) http.HandlerFunc {
+	t.Helper()
 	var packed bytes.Buffer
 	zip := gzip.NewWriter(&packed)
 	blanks := bytes.Repeat([]byte(" "), 1<<20)
@@ -96,8 +97,7 @@ func bomb(rw http.ResponseWriter, _ *http.Request) {
 		_, _ = zip.Write(blanks) // A buffer takes everything.
 	}
 	_ = zip.Close()
-	rw.Header().Set("Content-Encoding", "gzip")
-	_, _ = rw.Write(packed.Bytes())
+	return says(http.StatusOK, packed.String(), "Content-Encoding: gzip")
 }
 
 // TestWhateverAnERPDoesWrongPassesOrIsSaid is the table of what an ERP may do wrong, and of what becomes of the contract that
@@ -140,16 +140,20 @@ func TestWhateverAnERPDoesWrongPassesOrIsSaid(t *testing.T) {
 		{"it says that it does not like the request", says(422, `{"error":"id"}`), dies, profile.ReasonRefused},
 		{"it leaves out the name", says(200, `{"id":"VN-1","customerId":"C-1","business":false}`), dies, "unmappable"},
 		{"its answer is longer than the limit", says(200, strings.Repeat(" ", 1<<20)+wellFormed("VN-1")), dies, profile.ReasonTooLarge},
-		{"its answer is a bomb of zeros", bomb, dies, profile.ReasonTooLarge},
+		{"its answer is a bomb of zeros", bomb(t), dies, profile.ReasonTooLarge},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			d := &disturbance{wrong: tc.wrong, id: "VN-1"}
-			noted := &noting{Reader: disturbed(t, d)}
+			timeout := 30 * time.Second
+			if tc.reason == erp.ReasonTimeout {
+				timeout = 300 * time.Millisecond
+			}
+			noted := &noting{Reader: disturbed(t, d, timeout)}
 			e := w.replica(func(e *enricher) {
-				// Slow enough for the ERP to be mended before the attempts end.
-				e.reader, e.retries = noted, retry.New(200*time.Millisecond, time.Second)
+				// Slow enough for the ERP to be mended before the attempts end, however slow this machine is.
+				e.reader, e.retries = noted, retry.New(200*time.Millisecond, time.Minute)
 			})
 			k, healthy := contract("VN-1"), contract("VN-9")
 			p := w.change(k)
@@ -201,7 +205,7 @@ func (n *noting) Get(ctx context.Context, kind key.Kind, id string) (profile.Map
 }
 
 // disturbed reads in the ERP d.
-func disturbed(t *testing.T, d *disturbance) *erp.Client {
+func disturbed(t *testing.T, d *disturbance, timeout time.Duration) *erp.Client {
 	t.Helper()
 	server := httptest.NewServer(d)
 	t.Cleanup(server.Close)
@@ -214,7 +218,7 @@ func disturbed(t *testing.T, d *disturbance) *erp.Client {
 		t.Fatal(err)
 	}
 	client := erp.New(&source.Source{
-		Name: testSource, Profile: p, Host: host, Auth: p.Auth().Default, APIKey: "misbehaviour-key", Concurrency: testWorkers, Timeout: 300 * time.Millisecond,
+		Name: testSource, Profile: p, Host: host, Auth: p.Auth().Default, APIKey: "misbehaviour-key", Concurrency: testWorkers, Timeout: timeout,
 	}, erp.WithResponseLimit(1<<20))
 	t.Cleanup(client.CloseIdle)
 	return client

@@ -93,7 +93,7 @@ func Run(ctx context.Context, env *app.Env) error {
 		paused := gates[s.Name]
 		e := &enricher{
 			bus: p.Bus, log: p.Log, snapshots: p.Snapshots, ledger: p.Ledger, dead: p.Dead,
-			reader: erp.New(s, erp.WithTracerProvider(env.Telemetry.TracerProvider)), gate: g,
+			reader: erp.New(s, erp.WithTracerProvider(env.Telemetry.TracerProvider)), gate: g, paused: paused,
 			quota: quota.New(rdb, "source."+s.Name, quota.Limits{
 				Rate: s.Rate, Concurrency: s.Concurrency, Lease: s.Timeout + slotMargin,
 			}, env.Logger),

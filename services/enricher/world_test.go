@@ -132,15 +132,11 @@ func (w *world) enricher(change func(*enricher)) *enricher {
 func (w *world) replica(change func(*enricher)) *enricher {
 	w.t.Helper()
 	e := w.enricher(change)
-	g, ok := e.gate.(*gate.Gate)
-	if !ok {
-		w.t.Fatalf("the gate is a %T", e.gate)
-	}
 	workers := &bus.Workers{
 		Open: func(ctx context.Context) (jetstream.Consumer, error) {
 			return e.bus.Consumer(ctx, bus.StageEnrich, testSource)
 		},
-		Count: testWorkers, Gate: g, Handle: e.handle, Logger: e.logger,
+		Count: testWorkers, Gate: e.gate, Handle: e.handle, Logger: e.logger,
 	}
 	ctx, stop := context.WithCancel(w.t.Context())
 	var group sync.WaitGroup

@@ -22,9 +22,12 @@ import (
 	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
 )
 
-// binary builds the command with failpoints, once for all tests.
+// buildDir is where binary builds; made before it is known whether any test needs that.
+var buildDir = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "enneo-bridge-publisher-") })
+
+// binary builds the command with failpoints, once for all tests that need it.
 var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "enneo-bridge-publisher-")
+	dir, err := buildDir()
 	if err != nil {
 		return "", err
 	}
@@ -37,8 +40,8 @@ var binary = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if path, _ := binary(); path != "" {
-		_ = os.RemoveAll(filepath.Dir(path))
+	if dir, err := buildDir(); err == nil {
+		_ = os.RemoveAll(dir)
 	}
 	os.Exit(code) //nolint:forbidigo // As a test binary does.
 }

@@ -19,8 +19,10 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/enneo"
 	"github.com/enneo-ai/enneo-bridge/libs/eventlog"
 	"github.com/enneo-ai/enneo-bridge/libs/fault"
+	"github.com/enneo-ai/enneo-bridge/libs/gate"
 	"github.com/enneo-ai/enneo-bridge/libs/key"
 	"github.com/enneo-ai/enneo-bridge/libs/ledger"
+	"github.com/enneo-ai/enneo-bridge/libs/pause"
 	"github.com/enneo-ai/enneo-bridge/libs/pipeline"
 	"github.com/enneo-ai/enneo-bridge/libs/position"
 	"github.com/enneo-ai/enneo-bridge/libs/pressure"
@@ -51,6 +53,9 @@ const (
 	maxBusyPause = 2 * time.Second
 )
 
+// pausedPause is how long a ticket stays away that was pulled before an operator's pause. Nobody pulls until that ends.
+const pausedPause = time.Second
+
 // deliverer brings the snapshots of one source to Enneo.
 type deliverer struct {
 	bus        *bus.Bus
@@ -60,7 +65,8 @@ type deliverer struct {
 	dead       *deadletter.Box
 	witness    *witness.Witness // shared by the sources, as Enneo is
 	target     Target
-	gate       gatekeeper
+	gate       *gate.Gate
+	paused     *pause.Gate
 	quota      *quota.Quota // of Enneo, among all replicas and sources
 	pace       *pressure.Pace
 	retries    *retry.Schedule
@@ -77,18 +83,6 @@ type deliverer struct {
 	// margin is how much longer a lease is than a request may take: room for storing intent and outcome.
 	margin time.Duration
 }
-
-// gatekeeper hears how each request ended, and knows whether Enneo wants any at the moment.
-type gatekeeper interface {
-	Report(f *fault.Fault) (changed bool)
-	Shut() (shut bool, until time.Time)
-}
-
-// errShut says that Enneo wants no requests for a while. Whoever waited for a ticket already when the gate shut still
-// gets one, and would send in spite of a Retry-After.
-type errShut struct{ left time.Duration }
-
-func (e errShut) Error() string { return fmt.Sprintf("the gate to enneo is shut for %s", e.left) }
 
 // errBusy says that somebody else has held the key's turn for a while and may do so for that long at most.
 type errBusy struct{ held, left time.Duration }
@@ -129,9 +123,6 @@ func (d *deliverer) handle(ctx context.Context, msg jetstream.Msg) bus.Verdict {
 	}
 	if busy, ok := errors.AsType[errBusy](err); ok {
 		return bus.Again(busy.pause())
-	}
-	if shut, ok := errors.AsType[errShut](err); ok {
-		return bus.Again(min(shut.left, maxBusyPause))
 	}
 	if early, ok := errors.AsType[errEarly](err); ok {
 		return bus.Again(early.pause)

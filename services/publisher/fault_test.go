@@ -21,6 +21,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/gate"
 	"github.com/enneo-ai/enneo-bridge/libs/key"
 	"github.com/enneo-ai/enneo-bridge/libs/position"
+	"github.com/enneo-ai/enneo-bridge/libs/retry"
 	"github.com/enneo-ai/enneo-bridge/libs/simclient"
 	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
 )
@@ -196,11 +197,7 @@ func TestTroubleWithAllOfEnneoKeepsEverything(t *testing.T) {
 			for i := range 5 {
 				w.change(contract("VN-"+strconv.Itoa(i)), 1)
 			}
-			g, ok := d.gate.(*gate.Gate)
-			if !ok {
-				t.Fatalf("the gate is a %T", d.gate)
-			}
-			bustest.Eventually(t, "the gate shuts", func() bool { shut, _ := g.Shut(); return shut })
+			bustest.Eventually(t, "the gate shuts", func() bool { shut, _ := d.gate.Shut(); return shut })
 			w.awaitRequests(6)
 			for i := range 5 {
 				if s := w.settlement(contract("VN-" + strconv.Itoa(i))); s.GetOutcome() != bridgev1.Outcome_OUTCOME_UNSPECIFIED {
@@ -234,12 +231,8 @@ func TestRetryAfterHoldsBackTheWholeAccount(t *testing.T) {
 	limited, other := contract("VN-1"), contract("VN-2")
 	w.fault(simclient.Fault{Action: simclient.Status, Status: http.StatusTooManyRequests, RetryAfter: "1", EntityID: limited.ID, Count: 1})
 	d := w.replica(nil)
-	g, ok := d.gate.(*gate.Gate)
-	if !ok {
-		t.Fatalf("the gate is a %T", d.gate)
-	}
 	w.change(limited, 1)
-	bustest.Eventually(t, "the gate shuts", func() bool { shut, _ := g.Shut(); return shut })
+	bustest.Eventually(t, "the gate has shut", func() bool { _, pressed := d.gate.Pressed(); return pressed })
 	w.change(other, 1)
 	w.idle()
 	end := w.requests(limited)[0].EndNS
@@ -300,5 +293,33 @@ func TestSecondRefusalKeepsTheTimeOfTheFirst(t *testing.T) {
 	}
 	if n := w.messages(bus.StreamDead); n != 1 {
 		t.Errorf("%d dead letters of one key, want the newest", n)
+	}
+}
+
+// TestKeysThatFailDoNotTakeEveryProbe: as the enricher's test of that name.
+func TestKeysThatFailDoNotTakeEveryProbe(t *testing.T) {
+	t.Parallel()
+	for name, status := range map[string]int{"refused": http.StatusUnprocessableEntity, "down for them": http.StatusServiceUnavailable} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			d := w.replica(func(d *deliverer) {
+				d.gate = gate.New(gate.Options{First: 100 * time.Millisecond, Max: 100 * time.Millisecond})
+				d.retries = retry.New(time.Millisecond, time.Millisecond)
+			})
+			for i := range 6 {
+				k := contract("VN-1" + strconv.Itoa(i))
+				w.fault(simclient.Fault{Action: simclient.Status, Status: status, EntityID: k.ID})
+				w.change(k, 1)
+			}
+			for i := range 6 {
+				bustest.Eventually(t, "the key has failed", func() bool { return d.retries.Attempts(contract("VN-1"+strconv.Itoa(i))) > 0 })
+			}
+			for i := range 6 {
+				healthy := contract("VN-2" + strconv.Itoa(i))
+				p := w.change(healthy, 1)
+				checkOutcome(t, w.settled(healthy, p), p, bridgev1.Outcome_OUTCOME_DELIVERED)
+			}
+		})
 	}
 }

@@ -37,8 +37,12 @@ type attempt struct {
 // What dies if the process dies here: before the intent is stored, nothing has happened. After it, whoever comes next
 // waits until the request can no longer be under way and sends without condition, whether or not this one arrived.
 func (d *deliverer) send(ctx context.Context, k key.Key, snap snapshot, entry ledger.Entry, content string) error {
-	if shut, until := d.gate.Shut(); shut && time.Until(until) > 0 {
-		return errShut{left: time.Until(until)}
+	// Whoever waited for a ticket already when the pause began, or when the gate shut, still gets one, and would send all the same.
+	if d.paused.Paused() {
+		return errEarly{pause: pausedPause}
+	}
+	if wait := d.gate.Hold(k, d.retries.Attempts(k) > 0); wait > 0 {
+		return errEarly{pause: wait}
 	}
 	release, wait := d.quota.Take(ctx)
 	if release == nil {

@@ -147,7 +147,7 @@ func Run(ctx context.Context, env *app.Env) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range sources {
 		d := &deliverer{
-			bus: p.Bus, snapshots: p.Snapshots, ledger: p.Ledger, dead: p.Dead, target: targets[s.Name], gate: g, witness: seen, pace: pace,
+			bus: p.Bus, snapshots: p.Snapshots, ledger: p.Ledger, dead: p.Dead, target: targets[s.Name], gate: g, paused: paused, witness: seen, pace: pace,
 			quota: limits, retries: retry.Shared(rdb, "publish", firstRetry, maxRetry, env.Logger), propagator: env.Telemetry.Propagator,
 			tracer: tracer, enneoID: s.EnneoIDFor,
 			log: p.Log, brake: brakes[s.Name], order: cfg.order(), rehearsal: cfg.DryRun,

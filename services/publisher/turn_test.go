@@ -252,7 +252,7 @@ func TestProcessThatWasPausedBeforeItsRequestDoesNotSend(t *testing.T) {
 	if n := len(w.requests(k)); n != 0 {
 		t.Errorf("%d requests, want none", n)
 	}
-	if shut, _ := d.gate.(interface{ Shut() (bool, time.Time) }).Shut(); shut { //nolint:forcetypeassert,errcheck // A gate.Gate.
+	if shut, _ := d.gate.Shut(); shut {
 		t.Error("the gate is shut although nothing was sent")
 	}
 	if ledger.Settles(w.settlement(k), p) {

@@ -41,10 +41,10 @@ import (
 // testSource is the name of the one source of most tests.
 const testSource = "erp"
 
-// Times of the deliverers in tests.
+// Times of the deliverers in tests: a request takes a few milliseconds, but may take a second on a busy machine.
 const (
-	testTimeout = 400 * time.Millisecond
-	testMargin  = 200 * time.Millisecond
+	testTimeout = 2 * time.Second
+	testMargin  = time.Second
 )
 
 // world is a NATS server, a simulated Enneo and what the services before the publisher leave for it.
@@ -116,9 +116,9 @@ func (w *world) replicaWith(count int, change func(*deliverer)) *deliverer {
 	snapshots, snapshotsErr := record.Open[bridgev1.Snapshot](w.t.Context(), b.JetStream(), bus.BucketContracts)
 	instruments, metricsErr := newMetrics(metricnoop.NewMeterProvider().Meter(""))
 	w.must(errors.Join(ledgerErr, snapshotsErr, metricsErr))
-	g := gate.New(gate.Options{First: 20 * time.Millisecond, Max: 100 * time.Millisecond})
 	d := &deliverer{
-		bus: b, log: w.log, order: order{sequence: anyOrder}, snapshots: snapshots, ledger: settled, dead: deadletter.Open(b), target: w.target(testTimeout), gate: g, witness: witness.New(time.Now),
+		bus: b, log: w.log, order: order{sequence: anyOrder}, snapshots: snapshots, ledger: settled, dead: deadletter.Open(b), target: w.target(testTimeout), witness: witness.New(time.Now),
+		gate:    gate.New(gate.Options{First: 20 * time.Millisecond, Max: 100 * time.Millisecond}),
 		pace:    pressure.NewPace(testTimeout),
 		retries: retry.New(10*time.Millisecond, 50*time.Millisecond), propagator: propagation.TraceContext{},
 		tracer: tracenoop.NewTracerProvider().Tracer(""), enneoID: func(id string) string { return id },
@@ -131,7 +131,7 @@ func (w *world) replicaWith(count int, change func(*deliverer)) *deliverer {
 		Open: func(ctx context.Context) (jetstream.Consumer, error) {
 			return b.Consumer(ctx, bus.StagePublish, testSource)
 		},
-		Count: count, Gate: g, Handle: d.handle, Logger: d.logger,
+		Count: count, Gate: d.gate, Handle: d.handle, Logger: d.logger,
 	}
 	ctx, stop := context.WithCancel(w.t.Context())
 	var group sync.WaitGroup
@@ -333,6 +333,6 @@ func (w *world) environment() map[string]string {
 		"NATS_URL": w.nats.URL(), "REDIS_URL": redistest.Start(w.t).URL, "ADMIN_ADDR": "127.0.0.1:0", "LOG_LEVEL": "warn",
 		"SOURCES": testSource, "SOURCE_ERP_PROFILE": "generic",
 		"ENNEO_BASE_URL": w.sim.URL(simclient.Enneo) + "/api/mind", "ENNEO_TOKEN": simulator.DefaultOptions().EnneoToken.Reveal(),
-		"ENNEO_TIMEOUT": "500ms", "ENNEO_LEASE_MARGIN": "300ms",
+		"ENNEO_TIMEOUT": testTimeout.String(), "ENNEO_LEASE_MARGIN": testMargin.String(),
 	}
 }

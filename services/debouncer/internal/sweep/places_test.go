@@ -177,9 +177,9 @@ func TestTheLogForgetsNoOpenEvent(t *testing.T) {
 	w := newWorld(t, impatient())
 	stream, err := w.bus.JetStream().Stream(t.Context(), bus.StreamEvents)
 	w.must(err)
-	// Its events leave after 3 s; nothing else would revive a key that has a ticket.
+	// Its events leave after 12 s; nothing else would revive a key that has a ticket.
 	config := stream.CachedInfo().Config
-	config.MaxAge, config.Duplicates = 3*time.Second, time.Second
+	config.MaxAge, config.Duplicates = 12*time.Second, time.Second
 	_, err = w.bus.JetStream().UpdateStream(t.Context(), config)
 	w.must(err)
 	p := w.append(contract("waits"))
