@@ -13,6 +13,9 @@ type Page struct {
 	ContractIDs, CustomerIDs []string
 	// Items are what a listing shows as a whole, if the profile says where.
 	Items []Item
+	// Rows is how many entries of what the list is about the answer has, with those that are invalid or stand twice: by so
+	// many the next page is further on where the ERP pages by offset.
+	Rows int
 	// Total is how many items all pages have, 0 if the answer does not say.
 	Total int
 	// Next is the cursor of the next page, empty after the last one and where the ERP pages by offset.
@@ -40,7 +43,7 @@ func (p *Profile) ReadPage(op Operation, status int, body []byte) (Page, error) 
 	page.CustomerIDs, _ = found.ids("customer id", doc, o.customerIDs)
 	page.Next, _ = found.label("next cursor", doc, o.next)
 	page.Items = p.items(op, &found, doc, status)
-	page.Total = o.listing.count(doc)
+	page.Rows, page.Total = o.rows(doc), o.listing.count(doc)
 	page.Invalid = found.Invalid
 	return page, nil
 }

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/enneo-ai/enneo-bridge/libs/jsonptr"
@@ -118,6 +119,24 @@ func (p *Profile) item(l listing, object map[string]any, status int) (item Item,
 		item.Mapped, item.Err = assemble(l.kind, item.ID, status, results)
 	}
 	return item, ""
+}
+
+// rows is how many entries of its kind a list shows. Several pointers show the same entries in different ways, so the one that
+// finds most counts: what is left out would never be listed, and what is listed twice does no harm.
+func (o *operation) rows(doc any) int {
+	ids, others := o.contractIDs, o.customerIDs
+	if o.listing.kind == key.Customer {
+		ids, others = others, ids
+	}
+	pointers := slices.Concat(o.listing.items, ids)
+	if len(pointers) == 0 {
+		pointers = others // A list of contracts that names their customers alone.
+	}
+	most := 0
+	for _, pointer := range pointers {
+		most = max(most, len(pointer.Values(doc)))
+	}
+	return most
 }
 
 // count is the number of items on all pages, 0 if doc does not say.

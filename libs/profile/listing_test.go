@@ -38,7 +38,7 @@ func TestAPageOfIDs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := profile.Page{ContractIDs: []string{"1", "12345678901234567890"}, Next: "abc", Invalid: []string{"contract id at /items/*/id is a decimal number"}}
+	want := profile.Page{ContractIDs: []string{"1", "12345678901234567890"}, Rows: 3, Next: "abc", Invalid: []string{"contract id at /items/*/id is a decimal number"}}
 	if diff := cmp.Diff(want, page); diff != "" {
 		t.Errorf("page (-want +got):\n%s", diff)
 	}

@@ -45,9 +45,8 @@ func (r *run) apply(ctx context.Context, items []item, h *horizon) error {
 		if err != nil {
 			return err
 		}
-		for _, w := range all {
-			w.decision = decide(&w.item, &w.known, h, rules{mode: r.mode, minAge: r.source.MinAge})
-			r.differs(w)
+		if all, err = r.decide(all, h); err != nil {
+			return err
 		}
 		if !r.opts.DryRun {
 			if err := r.carry(ctx, all, h); err != nil {
@@ -55,14 +54,32 @@ func (r *run) apply(ctx context.Context, items []item, h *horizon) error {
 			}
 		}
 		r.tally(func(t *Tally) {
+			t.Seen += len(chunk)
 			for _, w := range all {
-				t.Seen++
 				t.add(w.class)
 			}
 		})
 		r.metrics.items(ctx, r.source.Name, all)
 	}
 	return nil
+}
+
+// decide says what each key needs and returns those that can be carried over now. What the listing calls gone is put aside: whether
+// that is too much is known at its end.
+func (r *run) decide(all []*work, h *horizon) (now []*work, err error) {
+	now = all[:0]
+	for _, w := range all {
+		w.decision = decide(&w.item, &w.known, h, rules{mode: r.mode, minAge: r.source.MinAge})
+		if w.class == classGone {
+			if err := r.gone.Add(w.key.String()); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		r.differs(w)
+		now = append(now, w)
+	}
+	return now, nil
 }
 
 // look finds out what is known of keys. The log is asked last, so that an event in between counts as a newer one.

@@ -39,6 +39,17 @@ func (w *world) cursor() time.Time {
 	return entry.Value.GetChangedSince().AsTime()
 }
 
+func (w *world) setCursor(at time.Time) {
+	w.t.Helper()
+	records, err := record.Open[bridgev1.Reconciliation](w.t.Context(), w.bus.JetStream(), bus.BucketBridge)
+	w.must(err)
+	_, err = records.Change(w.t.Context(), recordKey(testSource), func(r *bridgev1.Reconciliation) error {
+		r.ChangedSince = timestamppb.New(at)
+		return nil
+	})
+	w.must(err)
+}
+
 func TestLaterRunsListWhatHasChangedSinceTheLastOne(t *testing.T) {
 	t.Parallel()
 	w := imported(t, 60)
@@ -309,7 +320,7 @@ func TestLiveChangesGoFirst(t *testing.T) {
 func TestWithoutAListTheOldestReadsAreRepeated(t *testing.T) {
 	t.Parallel()
 	w := imported(t, 12)
-	env := map[string]string{"SOURCE_ERP_PROFILE": w.withoutLists(), "RECONCILE_REREAD": "4"}
+	env := map[string]string{"SOURCE_ERP_PROFILE": w.withLists(""), "RECONCILE_REREAD": "4"}
 	oldest := contract(w.contracts[9])
 	_, err := w.snapshots.Change(t.Context(), oldest.String(), func(s *bridgev1.Snapshot) error {
 		s.ReadStartedAt = timestamppb.New(time.Now().Add(-time.Hour))

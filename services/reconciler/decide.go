@@ -77,7 +77,10 @@ func decide(it *item, k *known, h *horizon, r rules) decision {
 	covers := position.FromProto(k.snap.Value.GetCovers())
 	read := k.snap.Revision != 0 && !covers.IsZero()
 	has := read && !k.snap.Value.GetGone()
-	covered := read && (!k.found || covers.Covers(k.last.Position))
+	// Without an event in the log, SETTLED alone says whether what was read has ever reached Enneo: a log that was set back may
+	// have lost the event that asked for it.
+	owed := read && !k.found && !ledger.Settles(k.settled.Value, covers)
+	covered := read && !owed && (!k.found || covers.Covers(k.last.Position))
 	same := has && it.whole && it.body == k.snap.Value.GetBody()
 	changed := classChanged
 	if !has {
@@ -105,6 +108,8 @@ func decide(it *item, k *known, h *horizon, r rules) decision {
 	case k.snap.Revision != 0 && k.snap.StoredAt.After(h.stored):
 		// Read since the listing was asked for, so it may show less than what is stored; a read of the key itself tells.
 		return decision{class: classOf(same, changed), event: !same}
+	case owed:
+		return decision{class: changed, event: true, store: true}
 	case covered && same:
 		return decision{class: classUnchanged}
 	case !covered && open:

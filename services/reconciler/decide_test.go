@@ -61,6 +61,7 @@ func TestDecide(t *testing.T) {
 		{name: "it differs", item: whole, known: differs, want: decision{class: classChanged, event: true, store: true}},
 		{name: "its events have left the log", item: whole, known: known{settled: settled(50, delivered), snap: snap(50, "a", false, ago)}, want: decision{class: classChanged, event: true, store: true}},
 		{name: "its events have left the log and it is the same", item: whole, known: known{settled: settled(50, delivered), snap: snap(50, "b", false, ago)}, want: decision{class: classUnchanged}},
+		{name: "read and never delivered, and its events have left the log", item: whole, known: known{settled: settled(50, delivered), snap: snap(60, "b", false, ago)}, want: decision{class: classChanged, event: true, store: true}},
 		{name: "a newer event", item: whole, known: known{settled: settled(50, delivered), snap: snap(50, "a", false, ago), last: event(101, noon), found: true}, want: decision{class: classLive}},
 		{name: "an event of a later epoch", item: whole, known: known{last: eventlog.Last{Position: position.Position{Epoch: 2, Sequence: 1}}, found: true}, want: decision{class: classLive}},
 		{name: "an open event", item: whole, known: known{settled: settled(50, delivered), snap: snap(50, "a", false, ago), last: event(60, ago), found: true}, want: decision{class: classChanged, store: true}},
@@ -215,6 +216,14 @@ func TestCommandLine(t *testing.T) {
 	}
 	if got, err := ParseSince("2026-11-24T10:00:00+01:00", time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)); err != nil || got.UTC().Hour() != 9 {
 		t.Errorf("%s, %v", got, err)
+	}
+}
+
+func TestOptionsThatContradictEachOtherAreRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	if got := w.run(Options{Full: true, Since: time.Now().Add(-time.Hour)}, nil); got.code() != exitFailure || !strings.Contains(got.err.Error(), "--since") {
+		t.Errorf("exit code %d, %v; want --full and --since to exclude each other", got.code(), got.err)
 	}
 }
 

@@ -156,6 +156,31 @@ func TestByItsScheduleItStaysAndRunsAgain(t *testing.T) {
 	}
 }
 
+// TestANewLogEpochListsAllChangesOfAnERPThatListsNothingElse: what the log has lost may have been told of before the last run.
+func TestANewLogEpochListsAllChangesOfAnERPThatListsNothingElse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 20)
+	env := map[string]string{"RECONCILE_OVERLAP": "0s", "SOURCE_ERP_PROFILE": w.withLists(
+		"  list_changed:\n    path: /contracts\n    query: {since: changedSince, limit: limit, cursor: cursor}\n    items: [/items/*]\n    removed: [/deleted]\n    next: [/nextCursor]\n")}
+	w.revise(6000, w.contracts...) // What the simulator began with has no time of change.
+	if got := w.well(Options{}, env); got.New != 20 {
+		t.Fatalf("the first run: %s", got)
+	}
+	w.settle()
+	epoch, err := w.log.Epoch(t.Context())
+	w.must(err)
+	w.must(w.log.SetBack(t.Context(), epoch))
+	for _, want := range []int{20, 0} {
+		w.setCursor(time.Now().Add(time.Hour)) // Later than all changes.
+		if got := w.well(Options{}, env); got.Seen != want {
+			t.Errorf("%s; want %d seen", got, want)
+		}
+		if due, _, err := w.log.ReconciliationDue(t.Context()); err != nil || due {
+			t.Errorf("a comparison is due still: %t, %v", due, err)
+		}
+	}
+}
+
 func TestANewLogEpochIsFollowedByAFullComparison(t *testing.T) {
 	t.Parallel()
 	w := imported(t, 20)

@@ -86,45 +86,6 @@ func TestAFullComparisonFindsWhatIsNewDifferentAndGone(t *testing.T) {
 	}
 }
 
-func TestAListingThatMissesMuchStopsAndAsks(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, 50)
-	w.well(Options{}, nil)
-	w.settle()
-	before := w.events()
-	strict := map[string]string{"RECONCILE_GONE_SHARE": "0.1", "RECONCILE_GONE_MIN": "2"}
-
-	w.remove(w.contracts[:6]...)
-	got := w.run(Options{Full: true}, strict)
-	if got.code() != exitTooManyGone || got.last.Gone != 0 {
-		t.Errorf("6 of 50 are missing, 10 %% are allowed: exit code %d, %s", got.code(), got.last.Tally)
-	}
-	for _, id := range w.contracts[:6] {
-		if n := w.messages(bus.StreamEvents, bus.EventSubject(contract(id))); n != 1 {
-			t.Errorf("%d events of a contract that is missing, want that of the import alone", n)
-		}
-	}
-	if w.events() != before {
-		t.Error("customers were told gone before the operator was asked")
-	}
-
-	if got := w.well(Options{Full: true, AllowGone: true}, strict); got.Gone < 6 {
-		t.Errorf("%s; the operator has allowed it", got)
-	}
-}
-
-func TestAnEmptyListingIsNoReasonToDeleteEverything(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, 30)
-	w.well(Options{}, nil)
-	w.settle()
-	// An ERP that answers 200 with nothing: a wrong client, or a wrong pointer in the profile.
-	empty := map[string]string{"SOURCE_ERP_PROFILE": w.profile("items: [/items/*]", "items: [/itmes/*]")}
-	if got := w.run(Options{Full: true}, empty); got.code() != exitTooManyGone || got.last.Seen != 0 {
-		t.Errorf("exit code %d, %s", got.code(), got.last.Tally)
-	}
-}
-
 func TestIDsAloneTellWhatIsNewAndGoneAndTheRestIsReadAgainInTurn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 40)

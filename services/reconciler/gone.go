@@ -14,54 +14,88 @@ import (
 )
 
 // compare pages through everything of one kind and then looks for what is known and was not listed.
-func (r *run) compare(ctx context.Context, op profile.Operation) (err error) {
+func (r *run) compare(ctx context.Context, op profile.Operation) error {
 	l, _ := r.source.Profile.Listing(op)
 	listed, err := spool.NewSet(r.cfg.TempDir)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, listed.Close()) }()
+	err = r.collect(ctx, op, time.Time{}, func(items []item) error {
+		for _, it := range items {
+			// What cannot be mapped is there all the same, and what is called gone is so without being missing.
+			if it.key.Kind != l.Kind {
+				continue
+			}
+			if err := listed.Add(it.key.String()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, func(h *horizon) error {
+		if err := listed.Freeze(); err != nil {
+			return err
+		}
+		known, err := r.missing(ctx, l.Kind, listed, h)
+		if err != nil {
+			return err
+		}
+		return r.bury(ctx, l.Kind, known, h)
+	})
+	return errors.Join(err, listed.Close())
+}
+
+// differences pages through what the ERP says has changed.
+func (r *run) differences(ctx context.Context, op profile.Operation, since time.Time) error {
+	l, _ := r.source.Profile.Listing(op)
+	return r.collect(ctx, op, since, func([]item) error { return nil }, func(h *horizon) error {
+		known := 0
+		if r.gone.Len() > r.cfg.GoneMin {
+			var err error
+			if known, err = r.known(ctx, l.Kind, func(string, ledger.Entry) error { return nil }); err != nil {
+				return err
+			}
+		}
+		return r.bury(ctx, l.Kind, known, h)
+	})
+}
+
+// collect applies all pages while it puts aside what they call gone, and calls end with what was known before the first of them.
+func (r *run) collect(ctx context.Context, op profile.Operation, since time.Time, each func(items []item) error, end func(h *horizon) error) (err error) {
+	if r.gone, err = spool.NewList(r.cfg.TempDir); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.gone.Close()) }()
 	var first *horizon
-	err = r.pages(ctx, op, time.Time{}, func(ctx context.Context, items []item, h *horizon) error {
+	err = r.pages(ctx, op, since, func(ctx context.Context, items []item, h *horizon) error {
 		if first == nil {
 			first = h
 		}
-		for _, it := range items {
-			// What cannot be mapped is there all the same.
-			if it.key.Kind == l.Kind && !it.removed {
-				if err := listed.Add(it.key.String()); err != nil {
-					return err
-				}
-			}
+		if err := each(items); err != nil {
+			return err
 		}
 		return r.apply(ctx, items, h)
 	})
 	if err != nil {
 		return err
 	}
-	if err := listed.Freeze(); err != nil {
-		return err
-	}
-	if first == nil {
-		return nil // Nothing was read, not even an empty page.
-	}
-	return r.missing(ctx, l.Kind, listed, first)
+	return end(first)
 }
 
-// missing appends an event for what Enneo may have and the listing did not show. The ERP is asked for each of them, twice,
-// before anything is deleted.
-func (r *run) missing(ctx context.Context, kind key.Kind, listed *spool.Set, h *horizon) (err error) {
-	missing, err := spool.NewList(r.cfg.TempDir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, missing.Close()) }()
-	known := 0
+// known visits what Enneo may have of one kind, and counts it.
+func (r *run) known(ctx context.Context, kind key.Kind, visit func(name string, e ledger.Entry) error) (n int, err error) {
 	err = r.pipeline.Ledger.EachLike(ctx, r.source.Name+"."+string(kind)+".*", func(name string, e ledger.Entry) error {
 		if !inEnneo(e.Value) {
 			return nil
 		}
-		known++
+		n++
+		return visit(name, e)
+	})
+	return n, err
+}
+
+// missing adds what Enneo may have and the listing did not show to what is gone.
+func (r *run) missing(ctx context.Context, kind key.Kind, listed *spool.Set, h *horizon) (known int, err error) {
+	return r.known(ctx, kind, func(name string, e ledger.Entry) error {
 		if in, err := listed.Contains(name); err != nil || in {
 			return err
 		}
@@ -69,18 +103,20 @@ func (r *run) missing(ctx context.Context, kind key.Kind, listed *spool.Set, h *
 		if e.Value.GetCovered().GetEpoch() == h.end.Epoch && e.Value.GetCovered().GetSequence() > h.end.Sequence {
 			return nil
 		}
-		return missing.Add(name)
+		return r.gone.Add(name)
 	})
-	if err != nil {
-		return err
-	}
-	if n := missing.Len(); n > r.cfg.GoneMin && float64(n) > r.cfg.GoneShare*float64(known) && !r.opts.AllowGone {
-		r.logger.ErrorContext(ctx, "a comparison misses too much, so nothing is told gone", "kind", string(kind), "missing", n, "known", known)
+}
+
+// bury appends an event for what is gone, unless that is too much of what is known. The ERP is asked for each of them, twice,
+// before anything is deleted.
+func (r *run) bury(ctx context.Context, kind key.Kind, known int, h *horizon) error {
+	if n := r.gone.Len(); n > r.cfg.GoneMin && float64(n) > r.cfg.GoneShare*float64(known) && !r.opts.AllowGone {
+		r.logger.ErrorContext(ctx, "a listing calls or leaves too much gone, so nothing is told gone", "kind", string(kind), "gone", n, "known", known)
 		if !r.opts.DryRun {
-			return fmt.Errorf("%d of %d %ss that are known are missing: %w", n, known, kind, ErrTooManyGone)
+			return fmt.Errorf("%d of %d %ss that are known are missing, or called gone: %w", n, known, kind, ErrTooManyGone)
 		}
 	}
-	return missing.Chunks(chunkSize, func(names []string) error { return r.tellGone(ctx, names, h) })
+	return r.gone.Chunks(chunkSize, func(names []string) error { return r.tellGone(ctx, names, h) })
 }
 
 // tellGone appends the events.

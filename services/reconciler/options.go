@@ -34,6 +34,14 @@ func (o *Options) once() bool {
 	return o.Once || o.DryRun || o.Full || o.AllowGone || len(o.Sources) > 0 || !o.Since.IsZero()
 }
 
+// check refuses options that contradict each other.
+func (o *Options) check() error {
+	if o.Full && !o.Since.IsZero() {
+		return errors.New("--full compares everything and --since a part: give one of them")
+	}
+	return nil
+}
+
 // Errors of a run; test with errors.Is.
 var (
 	ErrBusy        = errors.New("another process reconciles this source")

@@ -64,12 +64,12 @@ func (r *run) pages(ctx context.Context, op profile.Operation, since time.Time, 
 		if err := visit(ctx, items, h); err != nil {
 			return err
 		}
-		listed += len(items)
+		listed += page.Rows
 		r.listed(listed, page.Total)
 		switch {
 		case page.Next != "":
 			args["cursor"] = page.Next
-		case l.Offset && len(items) > 0:
+		case l.Offset && page.Rows > 0:
 			args["offset"] = strconv.Itoa(listed)
 		default:
 			return nil
@@ -227,7 +227,7 @@ func (r *run) await(ctx context.Context) error {
 			r.waits("")
 			return nil
 		}
-		r.waits("live changes")
+		r.waits("the tickets that wait")
 		if err := rest(ctx, backlogPause); err != nil {
 			return err
 		}

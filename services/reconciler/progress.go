@@ -10,6 +10,9 @@ import (
 // reportEvery is the time between two reports, unless what is waited for changes.
 const reportEvery = 200 * time.Millisecond
 
+// logEvery is the time between two lines about the progress in the log.
+const logEvery = 10 * time.Second
+
 // report changes the progress under the lock and tells it now and then.
 func (r *run) report(now bool, change func(p *Progress)) {
 	r.mu.Lock()
@@ -45,6 +48,24 @@ func (r *run) waits(what string) {
 	r.mu.Unlock()
 	if !same {
 		r.report(true, func(p *Progress) { p.Waiting = what })
+	}
+}
+
+// tell logs how far the run has come until ctx ends, for whoever reads the log of a CronJob.
+func (r *run) tell(ctx context.Context) error {
+	ticker := time.NewTicker(logEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		r.mu.Lock()
+		p := r.progress
+		r.mu.Unlock()
+		r.logger.InfoContext(ctx, "reconciliation goes on", "mode", string(p.Mode), "kind", string(p.Kind), "listed", p.Listed, "total", p.Total,
+			"seen", p.Seen, "pages", p.Pages, "waiting_for", p.Waiting)
 	}
 }
 

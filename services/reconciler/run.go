@@ -27,6 +27,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/libs/snapshot"
 	"github.com/enneo-ai/enneo-bridge/libs/source"
 	bridgev1 "github.com/enneo-ai/enneo-bridge/proto/gen/enneobridge/v1"
+	"github.com/enneo-ai/enneo-bridge/services/reconciler/internal/spool"
 )
 
 // slotMargin is how much longer a slot of the ERP is held for a process that has died than a page may take.
@@ -147,7 +148,8 @@ func (s *service) noteReconciled(ctx context.Context, epoch uint64) error {
 		if err != nil {
 			return err
 		}
-		if src.Profile.Supports(profile.ListAll) && entry.Value.GetFullEpoch() != epoch {
+		listed := src.Profile.Supports(profile.ListAll) || src.Profile.Supports(profile.ListChanged)
+		if listed && entry.Value.GetFullEpoch() != epoch {
 			return nil
 		}
 	}
@@ -196,6 +198,7 @@ func (r *run) within(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	following, stop := context.WithCancel(ctx)
 	group.Go(func() error { return r.paused.Follow(following) })
+	group.Go(func() error { return r.tell(following) })
 	group.Go(func() error {
 		defer stop()
 		return r.do(ctx)
@@ -219,6 +222,8 @@ type run struct {
 	mode  Mode
 	// tells: customers hear of contracts that were read, since no list of customers follows.
 	tells bool
+	// gone are the keys that the listing calls gone.
+	gone *spool.List
 
 	mu       sync.Mutex
 	progress Progress
@@ -254,16 +259,18 @@ func (r *run) choose(stored *bridgev1.Reconciliation) (since time.Time) {
 	all, changes := p.Supports(profile.ListAll), p.Supports(profile.ListChanged)
 	since = r.opts.Since
 	given := !since.IsZero()
+	// What the log has lost may be older than the cursor.
+	everything := r.opts.Full || r.due && stored.GetFullEpoch() != r.epoch
 	if !given && stored.GetChangedSince() != nil {
 		since = stored.GetChangedSince().AsTime().Add(-r.cfg.Overlap)
 	}
 	switch {
-	case all && !given && (r.opts.Full || r.due && stored.GetFullEpoch() != r.epoch || stored.GetChangedSince() == nil),
+	case all && !given && (everything || stored.GetChangedSince() == nil),
 		all && !changes:
 		r.mode = Full
 	case changes:
 		r.mode = Changed
-		if since.IsZero() || r.opts.Full && !given {
+		if since.IsZero() || everything && !given {
 			since = time.Unix(0, 0) // Whatever has ever changed is everything.
 		}
 	default:
@@ -285,6 +292,9 @@ func (r *run) advance(ctx context.Context, stored record.Entry[bridgev1.Reconcil
 		// What lies between the cursor and a later --since is still to be listed.
 		if next.GetChangedSince() == nil && r.opts.Since.IsZero() || next.GetChangedSince() != nil && !since.After(next.GetChangedSince().AsTime()) {
 			next.ChangedSince = cursor
+		}
+		if since.Unix() == 0 && !r.source.Profile.Supports(profile.ListAll) {
+			next.FullAt, next.FullEpoch = timestamppb.New(began), r.epoch
 		}
 	}
 	next.EndedAt = timestamppb.Now()
@@ -324,7 +334,7 @@ func (r *run) changed(ctx context.Context, since time.Time) error {
 		if !r.source.Profile.Supports(op) {
 			continue
 		}
-		if err := r.pages(ctx, op, since, r.apply); err != nil {
+		if err := r.differences(ctx, op, since); err != nil {
 			return err
 		}
 	}

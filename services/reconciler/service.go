@@ -19,7 +19,8 @@
 //   - The cursor moves after the log has the events. A run that is killed anywhere is repeated by the next one, which finds what
 //     was carried over unchanged.
 //   - One process at a time reconciles a source; a second one leaves with ErrBusy.
-//   - Nothing is told gone if that were more than a share of what is known: ErrTooManyGone asks an operator.
+//   - Nothing is told gone if what a listing misses or calls gone were more than a share of what is known: ErrTooManyGone asks an
+//     operator.
 //   - Memory grows with the size of a page, not with the number of contracts.
 //
 // # Exit codes
@@ -55,8 +56,8 @@ type Config struct {
 	Overlap      time.Duration `env:"RECONCILE_OVERLAP, default=10m" desc:"How long before the beginning of the last run a list of changes begins, for clocks that differ and changes that an ERP lists late"`
 	PageSize     int           `env:"RECONCILE_PAGE_SIZE, default=500" desc:"How many contracts a page of a list is asked to hold; an ERP may give fewer"`
 	Backlog      int           `env:"RECONCILE_BACKLOG, default=1000" desc:"Tickets of a source that wait for enricher and publisher above which the next page waits, so that live changes go first"`
-	GoneShare    float64       `env:"RECONCILE_GONE_SHARE, default=0.05" desc:"A comparison that misses more than this share of what is known (0.05 is 5 %), and more than RECONCILE_GONE_MIN, tells nothing gone and asks an operator; 1 lets everything through"`
-	GoneMin      int           `env:"RECONCILE_GONE_MIN, default=20" desc:"How many missing contracts or customers are always told gone"`
+	GoneShare    float64       `env:"RECONCILE_GONE_SHARE, default=0.05" desc:"A list that misses or calls gone more than this share of what is known (0.05 is 5 %), and more than RECONCILE_GONE_MIN, tells nothing gone and asks an operator; 1 lets everything through"`
+	GoneMin      int           `env:"RECONCILE_GONE_MIN, default=20" desc:"How many contracts or customers that are missing or called gone are always told gone"`
 	Reread       int           `env:"RECONCILE_REREAD, default=500" desc:"How many known contracts and customers are read again in a run if the ERP has no list that shows whether they changed, the one whose last read is the oldest first"`
 	Patience     time.Duration `env:"RECONCILE_PATIENCE, default=10m" desc:"How long an ERP or NATS may fail before the run gives up"`
 	TempDir      string        `env:"RECONCILE_TEMP_DIR" desc:"Directory for temporary files, 32 bytes for each contract; the system's if not set"`
@@ -107,7 +108,7 @@ func With(o Options) app.RunFunc {
 		var cfg Config
 		err := config.Load(ctx, env.Lookuper, &cfg)
 		sources, sourcesErr := cfg.Windows.Sources(ctx, env, source.Need{ERP: true})
-		if err := errors.Join(err, sourcesErr); err != nil {
+		if err := errors.Join(o.check(), err, sourcesErr); err != nil {
 			return failure(err)
 		}
 		s, err := open(ctx, env, &cfg, o, sources)

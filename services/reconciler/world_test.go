@@ -257,14 +257,14 @@ func (w *world) profile(changes ...string) string {
 	return w.profileOf(string(text), changes...)
 }
 
-// withoutLists is a generic profile that has no lists.
-func (w *world) withoutLists() string {
+// withLists is a generic profile that has these lists instead of its own.
+func (w *world) withLists(lists string) string {
 	w.t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "libs", "profile", "builtin", "generic.yaml"))
 	w.must(err)
 	before, rest, _ := strings.Cut(string(text), "  list_changed:")
 	_, after, _ := strings.Cut(rest, "# success:")
-	return w.profileOf(before + "#" + after)
+	return w.profileOf(before + lists + "#" + after)
 }
 
 func (w *world) profileOf(changed string, changes ...string) string {

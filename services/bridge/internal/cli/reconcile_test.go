@@ -61,7 +61,7 @@ func told(t *testing.T, live bool) string {
 		return p.sources["erp"].line(now)
 	}
 	now = now.Add(time.Second)
-	report.Waiting = "live changes"
+	report.Waiting = "nats"
 	p.note(report)
 	p.note(report)
 	report.Ended, report.Err = true, errors.New("the erp is away")
@@ -85,7 +85,7 @@ func TestProgressIsABarWithRateAndTimeLeft(t *testing.T) {
 func TestProgressWithoutATerminalIsAFewLines(t *testing.T) {
 	t.Parallel()
 	lines := strings.Split(strings.TrimSpace(told(t, false)), "\n")
-	if len(lines) != 3 || !strings.Contains(lines[1], "waiting for live changes") ||
+	if len(lines) != 3 || !strings.Contains(lines[1], "waiting for nats") ||
 		!strings.HasPrefix(lines[2], "✗ erp (full): 0 seen: 3000 new") || !strings.HasSuffix(lines[2], "in 13s: the erp is away") {
 		t.Errorf("lines %q", lines)
 	}
