@@ -12,6 +12,9 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
+// redisTick is how often the in-process Redis hears that time has passed.
+const redisTick = 20 * time.Millisecond
+
 // natsTimeout bounds the start of the embedded server: with a large log from an earlier run it reads that first.
 const natsTimeout = time.Minute
 
@@ -22,6 +25,8 @@ type backing struct {
 	nats      *server.Server
 	started   chan struct{} // closed when the server's start has ended, well or not
 	redis     *miniredis.Miniredis
+	aged      chan struct{} // closed when nobody tells Redis the time any more
+	stopAging context.CancelFunc
 }
 
 // startBacking starts NATS and Redis on free ports. An empty dir means a temporary one.
@@ -49,7 +54,28 @@ func (b *backing) start(ctx context.Context) error {
 	if err := b.redis.Start(); err != nil {
 		return fmt.Errorf("start the in-process Redis: %w", err)
 	}
+	ctx, b.stopAging = context.WithCancel(context.WithoutCancel(ctx))
+	b.aged = make(chan struct{})
+	go b.age(ctx)
 	return nil
+}
+
+// age makes keys expire: miniredis lets them live until it is told that time has passed. Without it the pause that a system asks
+// for with Retry-After would never end.
+func (b *backing) age(ctx context.Context) {
+	defer close(b.aged)
+	ticker := time.NewTicker(redisTick)
+	defer ticker.Stop()
+	for last := time.Now(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			now := time.Now()
+			b.redis.FastForward(now.Sub(last))
+			last = now
+		}
+	}
 }
 
 func (b *backing) startNATS(ctx context.Context) error {
@@ -80,6 +106,10 @@ func (b *backing) startNATS(ctx context.Context) error {
 
 // stop ends what was started and removes a temporary directory.
 func (b *backing) stop() error {
+	if b.stopAging != nil {
+		b.stopAging()
+		<-b.aged
+	}
 	if b.redis != nil {
 		b.redis.Close()
 	}
