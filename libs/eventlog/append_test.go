@@ -263,6 +263,19 @@ func TestOfTwoWhoDecideOnTheSameStateOneAppends(t *testing.T) {
 	}
 }
 
+func TestACarriedEventSaysItsEpochWithoutTheData(t *testing.T) {
+	t.Parallel()
+	b := bustest.Start(t).Connect(t)
+	l := open(t, b)
+	acks := appendAll(t, l, eventlog.Change{Key: contract("1")}, eventlog.Change{Key: contract("2"), CarriedIn: 7})
+	for i, want := range []bool{false, true} {
+		header := stored(t, b, acks[i].Sequence).Header
+		if eventlog.CarriedIn(header, 7) != want || eventlog.CarriedIn(header, 8) || eventlog.CarriedIn(header, 0) {
+			t.Errorf("event %d is not carried in epoch 7 alone, as %t says: %v", i, want, header)
+		}
+	}
+}
+
 func TestOriginIsReadWithoutTheData(t *testing.T) {
 	t.Parallel()
 	b := bustest.Start(t).Connect(t)

@@ -44,6 +44,12 @@ const originAttribute = "origin"
 // originHeader is originAttribute as a NATS header.
 const originHeader = "ce-" + originAttribute
 
+// carriedAttribute is the CloudEvents extension of Change.CarriedIn, and carriedHeader the same as a NATS header.
+const (
+	carriedAttribute = "carriedin"
+	carriedHeader    = "ce-" + carriedAttribute
+)
+
 const originPrefix = "ORIGIN_"
 
 // OriginWord is the name of an origin in metrics and headers, for example "webhook".
@@ -60,6 +66,12 @@ func OriginOf(header nats.Header) bridgev1.Origin {
 	return bridgev1.Origin(bridgev1.Origin_value[originPrefix+strings.ToUpper(values[0])])
 }
 
+// CarriedIn tells whether an event is carried over by whoever has appended it, in this log epoch (Change.CarriedIn).
+func CarriedIn(header nats.Header, epoch uint64) bool {
+	values := header[carriedHeader]
+	return len(values) == 1 && values[0] == strconv.FormatUint(epoch, 10)
+}
+
 // Change says what is to be appended.
 type Change struct {
 	Key    key.Key
@@ -70,6 +82,10 @@ type Change struct {
 	ChangeType string
 	ReceivedAt time.Time
 	CausedBy   *key.Key
+	// CarriedIn is not 0 if whoever appends the event has read what it covers already, and stores and passes that on by itself: no
+	// window opens for it. It is the log epoch, since in a later one every key is read again. If the appender dies in between,
+	// the event is open like any other, and the sweeper revives it.
+	CarriedIn uint64
 	// WithContracts, for a customer: its contracts are to be read as well, since the sender named none.
 	WithContracts bool
 }
@@ -113,6 +129,9 @@ func NewEvent(ctx context.Context, propagator propagation.TextMapPropagator, c C
 		return Event{}, err
 	}
 	ev.SetExtension(originAttribute, OriginWord(c.Origin))
+	if c.CarriedIn != 0 {
+		ev.SetExtension(carriedAttribute, strconv.FormatUint(c.CarriedIn, 10))
+	}
 	msg, err := ce.Encode(bus.EventSubject(c.Key), ev)
 	if err != nil {
 		return Event{}, err

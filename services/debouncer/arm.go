@@ -176,6 +176,7 @@ func (a *armer) arm(ctx context.Context, epoch uint64, msgs []jetstream.Msg) (le
 // armOnce returns the messages that have to be armed again.
 func (a *armer) armOnce(ctx context.Context, epoch uint64, msgs []jetstream.Msg) (again []jetstream.Msg) {
 	items, armed := make([]window.Arm, 0, len(msgs)), make([]jetstream.Msg, 0, len(msgs))
+	carried := 0
 	for _, msg := range msgs {
 		item, err := a.item(epoch, msg)
 		if err != nil {
@@ -183,8 +184,15 @@ func (a *armer) armOnce(ctx context.Context, epoch uint64, msgs []jetstream.Msg)
 			continue
 		}
 		a.log.Seen(item.Position.Sequence)
+		if eventlog.CarriedIn(msg.Headers(), epoch) {
+			// A window would only bring it to a read that is done. Whatever its appender leaves undone is swept.
+			a.ack(ctx, msg)
+			carried++
+			continue
+		}
 		items, armed = append(items, item), append(armed, msg)
 	}
+	a.metrics.carried(ctx, a.source.Name, carried)
 	if len(items) == 0 {
 		return nil
 	}
@@ -214,7 +222,7 @@ func (a *armer) armOnce(ctx context.Context, epoch uint64, msgs []jetstream.Msg)
 	return again
 }
 
-// item says how an event is armed. Only its subject and its place in the log count.
+// item says how an event is armed. Only its subject and its place in the log count, once it is one to be armed.
 func (a *armer) item(epoch uint64, msg jetstream.Msg) (window.Arm, error) {
 	k, err := bus.StageDebounce.KeyOf(msg.Subject())
 	if err != nil {

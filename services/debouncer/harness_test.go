@@ -181,13 +181,20 @@ func calm(t *testing.T) context.Context {
 // append appends an event for each id and returns the sequence of the last one.
 func (w *world) append(ctx context.Context, t *testing.T, source, changeType string, ids ...string) uint64 {
 	t.Helper()
-	events := make([]eventlog.Event, len(ids))
+	changes := make([]eventlog.Change, len(ids))
 	for i, id := range ids {
+		changes[i] = eventlog.Change{Key: key.Key{Source: source, Kind: key.Contract, ID: id}, ChangeType: changeType, ReceivedAt: time.Now()}
+	}
+	return w.appendAll(ctx, t, changes...)
+}
+
+// appendAll appends changes and returns the last sequence.
+func (w *world) appendAll(ctx context.Context, t *testing.T, changes ...eventlog.Change) uint64 {
+	t.Helper()
+	events := make([]eventlog.Event, len(changes))
+	for i, c := range changes {
 		var err error
-		events[i], err = eventlog.NewEvent(ctx, propagation.TraceContext{}, eventlog.Change{
-			Key: key.Key{Source: source, Kind: key.Contract, ID: id}, ChangeType: changeType, ReceivedAt: time.Now(),
-		})
-		if err != nil {
+		if events[i], err = eventlog.NewEvent(ctx, propagation.TraceContext{}, c); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -29,7 +29,7 @@ func newMetrics(meter metric.Meter, open func(context.Context) (int64, error)) (
 	m := &metrics{refill: func() {}}
 	var errs [10]error
 	m.events, errs[0] = meter.Int64Counter("events.armed", metric.WithUnit("{event}"),
-		metric.WithDescription("Events armed, by source and outcome: opened, extended, unchanged"))
+		metric.WithDescription("Events armed, by source and outcome: opened, extended, unchanged, failed, or carried by whoever has appended them"))
 	m.refusals, errs[1] = meter.Int64Counter("events.refused", metric.WithUnit("{event}"),
 		metric.WithDescription("Messages in the log that are no events of ours, by source"))
 	m.flushes, errs[2] = meter.Int64Counter("windows.flushed", metric.WithUnit("{window}"),
@@ -79,6 +79,13 @@ func (m *metrics) armed(ctx context.Context, source string, outcomes []window.Ou
 	}
 	for word, n := range counts {
 		m.events.Add(ctx, n, metric.WithAttributes(attribute.String("source", source), attribute.String("outcome", word)))
+	}
+}
+
+// carried counts events that need no window.
+func (m *metrics) carried(ctx context.Context, source string, n int) {
+	if n > 0 {
+		m.events.Add(ctx, int64(n), metric.WithAttributes(attribute.String("source", source), attribute.String("outcome", "carried")))
 	}
 }
 

@@ -2,7 +2,8 @@
 // as one ticket.
 //
 // Any number of replicas may run. An event is acknowledged once its window holds it; a window goes once its ticket is
-// acknowledged. So whatever dies in between is done again, and a repetition changes nothing.
+// acknowledged. So whatever dies in between is done again, and a repetition changes nothing. An event that its appender
+// carries over itself in this log epoch needs no window; like every open event, it is swept if nothing becomes of it.
 package debouncer
 
 import (

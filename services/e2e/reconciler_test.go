@@ -112,6 +112,31 @@ func TestReconcilerKilledAtEveryStep(t *testing.T) {
 	}
 }
 
+// TestWhatAKilledReconcilerHasAppendedIsSettledWithoutAnotherRun: no window opens for events that the reconciler carries over
+// itself, so the sweeper is what revives those that it left behind.
+func TestWhatAKilledReconcilerHasAppendedIsSettledWithoutAnotherRun(t *testing.T) {
+	t.Parallel()
+	for _, point := range []string{"reconciler.events.appended", "reconciler.snapshots.stored"} {
+		t.Run(point, func(t *testing.T) {
+			t.Parallel()
+			turn(t)
+			w := newWorld(t, 10)
+			env := w.listed("generic")
+			w.flow(env)
+			victim := w.launch("reconciler", with(env, "FAILPOINTS", point+"=kill"))
+			w.said(victim, "failpoint "+point)
+			<-victim.Exited()
+			w.settled(10)
+			must(t, w.Idle(t.Context()))
+			for _, id := range w.contracts(10) {
+				if n := w.counts(simclient.Enneo, key.Contract)[id]; n != 1 {
+					t.Errorf("%d requests to Enneo for the contract %s", n, id)
+				}
+			}
+		})
+	}
+}
+
 // TestAWebhookAndTheReconcilerAtTheSameTimeCostOneRead changes contracts, tells of them and lists them, all at the same time.
 func TestAWebhookAndTheReconcilerAtTheSameTimeCostOneRead(t *testing.T) {
 	t.Parallel()

@@ -114,7 +114,8 @@ func (r *run) each(ctx context.Context, all []*work, do func(ctx context.Context
 }
 
 // carry appends events, stores snapshots and passes them on, in this order: a process that dies in between has told of
-// everything that it had appended, and what it had not stored is read like any other event.
+// everything that it had appended. No window opens for what is stored here: an event whose snapshot is missing is covered by the
+// next run, or revived by the sweeper and read like any other.
 func (r *run) carry(ctx context.Context, all []*work, h *horizon) error {
 	if err := r.append(ctx, all); err != nil {
 		return err
@@ -132,7 +133,7 @@ func (r *run) carry(ctx context.Context, all []*work, h *horizon) error {
 }
 
 // append appends the events of all that need one, each on the condition that its key has no newer event than what is known. So
-// a repetition, after an answer that got lost, is refused: that event is there, and is read like any other.
+// a repetition, after an answer that got lost, is refused: that event is there, and is swept, or covered by the next run.
 func (r *run) append(ctx context.Context, all []*work) error {
 	var (
 		pending []*work
@@ -142,9 +143,11 @@ func (r *run) append(ctx context.Context, all []*work) error {
 		if !w.event {
 			continue
 		}
-		event, err := eventlog.NewEvent(ctx, r.shelf.Propagator, eventlog.Change{
-			Key: w.key, Origin: bridgev1.Origin_ORIGIN_RECONCILER, ReceivedAt: time.Now(),
-		})
+		change := eventlog.Change{Key: w.key, Origin: bridgev1.Origin_ORIGIN_RECONCILER, ReceivedAt: time.Now()}
+		if w.store {
+			change.CarriedIn = r.epoch
+		}
+		event, err := eventlog.NewEvent(ctx, r.shelf.Propagator, change)
 		if err != nil {
 			return err
 		}
