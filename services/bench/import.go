@@ -256,7 +256,7 @@ func importTable(all []*importing) *report.Table {
 			report.Count(float64(refused)), report.Count(float64(m.balance.Accepted)), report.MiB(m.reconciled.Peak))
 		if m.atKill > 0 {
 			t.Notes = append(t.Notes, fmt.Sprintf(
-				"Killed when Enneo had %s keys: the single reads are keys whose event was appended and whose snapshot was not stored yet. Settled of %s events: %s, open: %d.",
+				"Killed when Enneo had %s keys. The second run covers out of its listing what the first has appended and not stored. Settled of %s events: %s, open: %d.",
 				report.Count(float64(m.atKill)), report.Count(float64(m.balance.Accepted)), report.Count(float64(m.balance.Settled)), m.balance.Open))
 		}
 	}
