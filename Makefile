@@ -45,6 +45,10 @@ bench: ## Measure real binaries beside floors and peers, see docs/results.md (ON
 	@bin/bench -only '$(ONLY)' $(ARGS)
 .PHONY: bench
 
+images: ## Build every image to tmp/images without a container engine, inspect them and run the pipeline from them (ARGS='-h' lists flags)
+	@scripts/images.sh $(ARGS)
+.PHONY: images
+
 fuzz: ## Run every fuzz target for FUZZTIME (default 10s)
 	@FUZZTIME='$(FUZZTIME)' scripts/fuzz.sh
 .PHONY: fuzz

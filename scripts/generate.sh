@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Writes everything that is generated: Go code from proto/, docs/configuration.md from the config structs, and
-# docs/profile.schema.json from the profile format.
+# docs/profile.schema.json from the profile format. docs/licences.md, from the modules; fails for a licence that is not accepted.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -17,3 +17,5 @@ mkdir -p docs
 cat "$page" >docs/configuration.md
 go run ./services/bridge/cmd/bridge profile schema >"$page"
 cat "$page" >docs/profile.schema.json
+go run ./services/licences/cmd/licences ./services/*/cmd/* >"$page"
+cat "$page" >docs/licences.md

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Runs the linters: Go in each module, protobuf, shell scripts. All of them run; it fails if one of them found something.
+# Runs the linters: Go in each module, protobuf, shell scripts, workflows. All of them run; it fails if one of them found something.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/packages.sh
-scripts/tools.sh golangci-lint buf
+scripts/tools.sh golangci-lint buf actionlint
 PATH=${TOOLS_DIR:-$PWD/.tools}/bin:$PATH
 
 status=0
@@ -28,4 +28,6 @@ if command -v shellcheck >/dev/null; then
 else
   echo "shellcheck is not installed: shell scripts were not checked" >&2
 fi
+# It hands the scripts in them to shellcheck, if that is there.
+actionlint || status=1
 exit "$status"

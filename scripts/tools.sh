@@ -14,6 +14,9 @@ for name in "$@"; do
     golangci-lint) package=github.com/golangci/golangci-lint/v2/cmd/golangci-lint version=v2.15.0 ;;
     buf) package=github.com/bufbuild/buf/cmd/buf version=v1.75.0 ;;
     protoc-gen-go) package=google.golang.org/protobuf/cmd/protoc-gen-go version=v1.36.12 ;;
+    ko) package=github.com/google/ko version=v0.19.1 ;;
+    actionlint) package=github.com/rhysd/actionlint/cmd/actionlint version=v1.7.12 ;;
+    govulncheck) package=golang.org/x/vuln/cmd/govulncheck version=v1.9.0 ;;
     *)
       echo "tools.sh: no version is pinned for '$name'" >&2
       exit 1

@@ -36,6 +36,14 @@ func Build(ctx context.Context, dir, tags string) (Binaries, error) {
 	return Binaries{dir: dir}, nil
 }
 
+// Prebuilt takes commands that stand in dir already, and builds nats-server beside them.
+func Prebuilt(ctx context.Context, dir string) (Binaries, error) {
+	if err := build(ctx, "", dir, "", []string{natsServer}); err != nil {
+		return Binaries{}, err
+	}
+	return Binaries{dir: dir}, nil
+}
+
 func servicePackages(names []string) []string {
 	var packages []string
 	for _, name := range names {
