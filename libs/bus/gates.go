@@ -1,6 +1,9 @@
 package bus
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // Gates is the gate behind all of these: a message may be pulled when each lets it through, in the order given. One that
 // takes its time, such as a probe of a target, belongs last.
@@ -26,3 +29,6 @@ func (g gatesInRow) Enter(ctx context.Context) (leave func(), err error) {
 	}
 	return leave, nil
 }
+
+// Probing implements Prober: one of them is enough.
+func (g gatesInRow) Probing() bool { return slices.ContainsFunc(g, probing) }

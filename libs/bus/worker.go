@@ -33,6 +33,19 @@ type Gate interface {
 	Enter(ctx context.Context) (leave func(), err error)
 }
 
+// Prober is a Gate that may let in one at a time. Whoever is in then finds out soon whether there is a message, and makes room: it
+// may be that only another consumer has one.
+type Prober interface {
+	Gate
+	// Probing tells whether whoever is in is the only one.
+	Probing() bool
+}
+
+func probing(g Gate) bool {
+	p, may := g.(Prober)
+	return may && p.Probing()
+}
+
 // Workers pull messages of one consumer and work on them, each on one message at a time: what is pulled is being worked
 // on, nothing waits in a buffer while its time for an acknowledgement runs out.
 type Workers struct {
@@ -50,6 +63,8 @@ const (
 	// pullExpiry bounds one pull request; a lost one (the server restarted) is noticed after two missing heartbeats.
 	pullExpiry    = 15 * time.Second
 	pullHeartbeat = 2500 * time.Millisecond
+	// probeExpiry bounds one of whoever is alone inside the gate.
+	probeExpiry = time.Second
 	// errorPause is the pause after a pull that failed at once.
 	errorPause = 500 * time.Millisecond
 )
@@ -84,7 +99,7 @@ func (w *Workers) run(ctx context.Context) {
 				return
 			}
 		}
-		msg, err := next(ctx, consumer)
+		msg, err := next(ctx, consumer, probing(w.Gate))
 		switch {
 		case err == nil && msg != nil:
 			w.work(ctx, msg, consumer.CachedInfo().Config.AckWait)
@@ -99,10 +114,18 @@ func (w *Workers) run(ctx context.Context) {
 }
 
 // next waits for one message; nil without an error says that there was none.
-func next(ctx context.Context, consumer jetstream.Consumer) (jetstream.Msg, error) {
-	pull, cancel := context.WithTimeout(ctx, pullExpiry)
+func next(ctx context.Context, consumer jetstream.Consumer, probes bool) (jetstream.Msg, error) {
+	expiry := pullExpiry
+	if probes {
+		expiry = probeExpiry
+	}
+	pull, cancel := context.WithTimeout(ctx, expiry)
 	defer cancel()
-	msg, err := consumer.Next(jetstream.FetchContext(pull), jetstream.FetchHeartbeat(pullHeartbeat))
+	options := []jetstream.FetchOpt{jetstream.FetchContext(pull)}
+	if !probes {
+		options = append(options, jetstream.FetchHeartbeat(pullHeartbeat))
+	}
+	msg, err := consumer.Next(options...)
 	switch {
 	case err == nil:
 		return msg, nil

@@ -284,3 +284,39 @@ func TestWorkersAtAShutGateEndWithTheirContext(t *testing.T) {
 	stop := start(t, &bus.Workers{Open: opener(b), Count: 3, Gate: &turnstile{open: make(chan struct{})}, Handle: (&tally{}).handle})
 	stop()
 }
+
+// narrow is a gate that is half-open: it lets in one at a time.
+type narrow struct{ place chan struct{} }
+
+func (g narrow) Enter(ctx context.Context) (func(), error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case g.place <- struct{}{}:
+		return func() { <-g.place }, nil
+	}
+}
+
+func (narrow) Probing() bool { return true }
+
+// TestWhoProbesForNothingMakesRoom: one consumer has no message, the other has; both share the gate.
+func TestWhoProbesForNothingMakesRoom(t *testing.T) {
+	t.Parallel()
+	b := bustest.Start(t).Connect(t, "pc", "lq")
+	gate := narrow{make(chan struct{}, 1)}
+	idle := start(t, &bus.Workers{Open: opener(b), Count: 4, Gate: bus.Gates(gate), Handle: (&tally{}).handle})
+	bustest.Eventually(t, "the idle one is in", func() bool { return len(gate.place) == 1 })
+	publish(t, b, bus.StageEnrich, contract("lq", "1"), "x")
+	began := time.Now()
+	var got tally
+	busy := start(t, &bus.Workers{Count: 1, Gate: bus.Gates(gate), Handle: got.handle, Open: func(ctx context.Context) (jetstream.Consumer, error) {
+		return b.Consumer(ctx, bus.StageEnrich, "lq")
+	}})
+	bustest.Eventually(t, "the other's message is handled", func() bool { return got.distinct() == 1 })
+	// Four ordinary pulls take a minute.
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("it took %s until whoever had a message was let in", took)
+	}
+	busy()
+	idle()
+}

@@ -119,6 +119,9 @@ func (g *Gate) waitOut(ctx context.Context) (bool, error) {
 	}
 }
 
+// Probing tells whether the gate lets in one at a time only; it implements bus.Prober.
+func (g *Gate) Probing() bool { return g.state() != nil }
+
 // state returns nil while the gate is open, else a channel that is closed when it opens.
 func (g *Gate) state() <-chan struct{} {
 	g.mu.Lock()

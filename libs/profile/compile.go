@@ -218,6 +218,15 @@ func (c *compiler) webhook(raw *schema) webhook {
 	if h := raw.Webhook.EventIDHeader; h.value != "" && !httpguts.ValidHeaderFieldName(h.value) {
 		c.fail(h.line, "webhook.event_id_header", "must be the name of a header")
 	}
+	if raw.Operations.GetCustomer == nil {
+		const remedy = "needs operations.get_customer, since a customer that is named has to be read; add it, or leave this out"
+		if len(raw.Webhook.CustomerIDs) > 0 {
+			c.fail(raw.Webhook.CustomerIDs[0].line, "webhook.customer_ids", remedy)
+		}
+		if w.subjectKind == key.Customer {
+			c.fail(raw.CloudEvent.SubjectKind.line, "cloudevent.subject_kind", remedy)
+		}
+	}
 	if k := w.subjectKind; k != "" && k != key.Contract && k != key.Customer {
 		c.fail(raw.CloudEvent.SubjectKind.line, "cloudevent.subject_kind", "must be contract or customer")
 	}

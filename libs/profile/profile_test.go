@@ -131,6 +131,8 @@ func TestParseNamesFileLineAndField(t *testing.T) {
 		{"removed without items", replace("gone:", "  list_all:\n    path: /c\n    contract_ids: [/i]\n    removed: [/d]\ngone:"), []string{"operations.list_all.removed: needs items"}},
 		{"no pointer", replace("[/id]", "[id]"), []string{"p.yaml:15: webhook.contract_ids: "}},
 		{"nothing to identify", replace("contract_ids: [/id]", "contract_ids: []"), []string{"webhook: neither"}},
+		{"customers that nothing reads", strings.Replace(minimal(""), "webhook:\n", "webhook:\n  customer_ids: [/customerId]\n", 1), []string{"webhook.customer_ids: needs operations.get_customer"}},
+		{"a customer as subject that nothing reads", minimal("") + "cloudevent:\n  subject_kind: customer\n", []string{"cloudevent.subject_kind: needs operations.get_customer"}},
 		{"a wrong subject", minimal("") + "cloudevent:\n  subject_kind: meter\n", []string{"cloudevent.subject_kind: must be"}},
 		{"everything at once", replace("status == 404", "x") + "success: y\n", []string{"gone: undeclared", "success: undeclared"}},
 	} {

@@ -73,7 +73,7 @@ type mappingSchema struct {
 // webhookSchema: in its pointers * walks an array, and the first pointer of a list that finds a valid value counts.
 type webhookSchema struct {
 	ContractIDs   []text `yaml:"contract_ids" desc:"JSON pointers to contract ids; * walks an array. The first that finds a valid id counts."`
-	CustomerIDs   []text `yaml:"customer_ids" desc:"The same for customer ids."`
+	CustomerIDs   []text `yaml:"customer_ids" desc:"The same for customer ids; needs get_customer, with which a customer is read."`
 	EventID       []text `yaml:"event_id" desc:"JSON pointers to the sender's own id of the event, by which repetitions are recognised."`
 	ChangeType    []text `yaml:"change_type" desc:"JSON pointers to the ERP's name of what happened, for SOURCE_<NAME>_URGENT_TYPES."`
 	EventIDHeader text   `yaml:"event_id_header" desc:"Request header with the sender's event id; what it says precedes event_id."`

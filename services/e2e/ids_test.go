@@ -29,9 +29,11 @@ func TestHostileIDsReachExactlyTheirContract(t *testing.T) {
 	t.Parallel()
 	turn(t)
 	w := newWorld(t, 5)
-	ingestor := w.ingestor(w.With(impatient))
+	// A request that is given up is sent again, and is counted here.
+	env := with(w.With(impatient), "ENNEO_TIMEOUT", "20s")
+	ingestor := w.ingestor(env)
 	for _, name := range []string{"debouncer", "enricher", "publisher"} {
-		w.start(name, w.With(impatient))
+		w.start(name, env)
 	}
 	ids, err := w.Sim.Generate(t.Context(), simclient.Generate{Hostile: true})
 	must(t, err)

@@ -15,7 +15,7 @@ import (
 func TestFiveChangesCostOneReadAndOneRequest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10)
-	env := w.With(map[string]string{"DEBOUNCE_QUIET_PERIOD": "2s"})
+	env := w.With(map[string]string{"DEBOUNCE_QUIET_PERIOD": "5s"})
 	ingestor := w.start("ingestor", env)
 	must(t, w.Accepting(t.Context(), w.http(ingestor)))
 	services := []*rig.Process{ingestor, w.start("debouncer", env), w.start("enricher", env), w.start("publisher", env)}
@@ -49,10 +49,12 @@ func TestInterleavedBurstsWithReplicas(t *testing.T) {
 	t.Parallel()
 	const contracts, changes, senders = 500, 10, 8
 	w := newWorld(t, contracts)
-	ingestor := w.ingestor(w.Env)
+	// Time enough for all senders to come round, and for all rounds, on a busy machine.
+	env := w.With(map[string]string{"DEBOUNCE_QUIET_PERIOD": "10s", "DEBOUNCE_MAX_WAIT": "5m"})
+	ingestor := w.ingestor(env)
 	for name, replicas := range map[string]int{"debouncer": 3, "enricher": 2, "publisher": 2} {
 		for range replicas {
-			w.start(name, w.Env)
+			w.start(name, env)
 		}
 	}
 	ids := w.contracts(contracts)

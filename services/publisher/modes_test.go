@@ -1,14 +1,12 @@
 package publisher
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/enneo-ai/enneo-bridge/libs/brake"
 	"github.com/enneo-ai/enneo-bridge/libs/bus/bustest"
 	"github.com/enneo-ai/enneo-bridge/libs/key"
 	"github.com/enneo-ai/enneo-bridge/libs/ledger"
@@ -184,54 +182,5 @@ func TestWhatComesFirstIsWaitedForButNotForLong(t *testing.T) {
 				t.Errorf("the request of %s began before that of %s had ended", tc.waiting, tc.other)
 			}
 		})
-	}
-}
-
-// TestMassDeletesWaitForAnOperator: what was let through is deleted, the rest is not lost.
-func TestMassDeletesWaitForAnOperator(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	brakes, err := brake.Open(t.Context(), w.bus)
-	w.must(err)
-	w.replica(func(d *deliverer) {
-		d.brake = brakes.Brake(testSource, brake.Config{DeletesShare: 0.1, DeletesMin: 5}, d.logger)
-	})
-	var keys []key.Key
-	last := map[key.Key]position.Position{}
-	for i := range 20 {
-		k := contract(fmt.Sprint("VN-", i))
-		keys = append(keys, k)
-		last[k] = w.change(k, 1)
-	}
-	for _, k := range keys {
-		w.settled(k, last[k])
-	}
-	for _, k := range keys {
-		last[k] = w.change(k, 0)
-	}
-	deleted := func() (n int) {
-		for _, k := range keys {
-			if ledger.Settles(w.settlement(k), last[k]) {
-				n++
-			}
-		}
-		return n
-	}
-	bustest.Eventually(t, "the brake stops the deletes", func() bool {
-		s, err := brakes.Of(t.Context(), testSource)
-		return err == nil && !s.DeletesStopped.IsZero() && deleted() == 5
-	})
-	// What is no delete goes on.
-	other := contract("VN-other")
-	w.settled(other, w.change(other, 1))
-	if n := deleted(); n != 5 {
-		t.Errorf("%d contracts were deleted, want 5", n)
-	}
-	w.must(brakes.Release(t.Context(), testSource, "looked at", time.Now().Add(time.Hour)))
-	for _, k := range keys {
-		w.tell(k, last[k]) // Sooner than the pause of half a minute.
-	}
-	for _, k := range keys {
-		checkOutcome(t, w.settled(k, last[k]), last[k], bridgev1.Outcome_OUTCOME_DELETED)
 	}
 }

@@ -28,18 +28,18 @@ type target struct {
 func words(list string) []string { return strings.Fields(list) }
 
 func contractID() target {
-	return target{"id", asText, words("contractid contractnumber contractno vertragsnummer vertragnummer vertragsnr vertragnr vertragsid vertragid contractaccount vertragskontonummer vertragskonto /id /nummer /number /nr")}
+	return target{"id", asText, words("contractid contractnumber contractno vertragsnummer vertragnummer vertragsnr vertragnr vertragsid vertragid contractaccount agreementid agreementnumber agreementno policynumber policyno vertragskontonummer vertragskonto /id /nummer /number /nr")}
 }
 
 func customerID() target {
-	return target{"customerId", asText, words("customerid customernumber customerno kundennummer kundenummer kundennr kundenid kundeid geschaeftspartnernummer geschaeftspartner gpnummer businesspartnerid businesspartner partnernummer partnerid debitorennummer")}
+	return target{"customerId", asText, words("customerid customernumber customerno kundennummer kundenummer kundennr kundenid kundeid geschaeftspartnernummer geschaeftspartner gpnummer businesspartnerid businesspartner partnernummer partnerid debitorennummer accountholderid accountholder clientid clientnumber clientno partyid partynumber partyno partyref")}
 }
 
 // person are the fields that contracts and customers share.
 func person() []target {
 	return []target{
-		{"company", asText, words("company companyname firma firmenname firmenbezeichnung firmierung unternehmen unternehmensname organisation organization")},
-		{"firstname", asText, words("firstname givenname vorname forename")},
+		{"company", asText, words("company companyname firma firmenname firmenbezeichnung firmierung unternehmen unternehmensname legalname tradingname organisationname organizationname organisation organization")},
+		{"firstname", asText, words("firstname givenname given vorname forename")},
 		{"lastname", asText, words("lastname surname familyname nachname familienname name2 customername kundename kundenname /name")},
 		{"email", asText, words("email emailadresse emailaddress mailadresse mail")},
 		{"phone", asText, words("phone phonenumber telefon telefonnummer telefonnr tel mobilnummer mobil mobile handy")},
@@ -52,9 +52,9 @@ func ofContract() []target {
 		{"statusCodeTitle", asText, words("statuscodetitle statustitle statustext statusbezeichnung statusname")},
 		{"statusCode", asRaw, words("status vertragsstatus vertragstatus contractstatus statusid statuscode zustand state")},
 		{"energy", asText, words("energy energytype energietraeger energieart sparte commodity medium division")},
-		{"counterNumber", asText, words("counternumber meternumber meterid meterno zaehlernummer zaehlernr zaehlerid geraetenummer")},
+		{"counterNumber", asText, words("counternumber meternumber meterid meterno meterserialnumber meterserial zaehlernummer zaehlernr zaehlerid geraetenummer")},
 		{"iban", asText, words("iban")},
-		{"monthlyDeposit", asNumber, words("monthlydeposit abschlag abschlagsbetrag abschlagbetrag monatsabschlag monatlicherabschlag monthlypayment installment deposit")},
+		{"monthlyDeposit", asNumber, words("monthlydeposit abschlag abschlagsbetrag abschlagbetrag monatsabschlag monatlicherabschlag monthlypayment installment instalment deposit")},
 		{"startDate", asTime, words("startdate contractstart deliverystart vertragsbeginn lieferbeginn belieferungsbeginn startdatum beginndatum beginn gueltigab validfrom start")},
 		{"endDate", asTime, words("enddate contractend deliveryend vertragsende lieferende belieferungsende enddatum ende gueltigbis validto validuntil end")},
 		{"consumption", asNumber, words("consumption annualconsumption yearlyconsumption verbrauch jahresverbrauch prognoseverbrauch verbrauchsprognose")},
@@ -67,7 +67,7 @@ func ofContract() []target {
 func addressParts() map[string][]string {
 	return map[string][]string{
 		"street": words("strasse street streetname strassenname str"),
-		"number": words("hausnummer hausnr hnr housenumber houseno streetnumber"),
+		"number": words("hausnummer hausnr hnr housenumber houseno streetnumber no nr"),
 		"zip":    words("plz postleitzahl zip zipcode postalcode postcode"),
 		"city":   words("ort stadt city town wohnort"),
 		"whole":  words("deliveryaddress billingaddress lieferadresse rechnungsadresse adresse anschrift address"),
@@ -84,15 +84,15 @@ func businessFlags() []string {
 }
 
 func customerTypes() []string {
-	return words("customertype kundentyp kundetyp kundenart kundeart kundengruppe personentyp partnertyp partnertype partytype legalform segment kundensegment typ type")
+	return words("customertype kundentyp kundetyp kundenart kundeart kundengruppe personentyp partnertyp partnertype partytype legalform segment kundensegment typ type kind")
 }
 
 func privateValues() []string {
-	return words("privat private privatkunde person natuerlicheperson residential b2c pk p haushalt household consumer")
+	return words("privat private privatkunde person pers natuerlicheperson individual residential b2c pk p haushalt household consumer")
 }
 
 func businessValues() []string {
-	return words("gewerbe business firma company b2b gk g geschaeftskunde gewerbekunde organisation organization juristischeperson commercial industrie")
+	return words("gewerbe business firma company b2b gk g geschaeftskunde gewerbekunde organisation organization org juristischeperson commercial industrie")
 }
 
 func energies() map[string]string {
@@ -104,11 +104,11 @@ func contractLists() []string {
 }
 
 func eventIDs() []string {
-	return words("eventid ereignisid messageid nachrichtenid notificationid deliveryid webhookid")
+	return words("eventid ereignisid messageid nachrichtenid notificationid deliveryid webhookid evtid")
 }
 
 func changeTypes() []string {
-	return words("eventtype ereignistyp ereignisart changetype ereignis event aktion action topic /type /typ")
+	return words("eventtype ereignistyp ereignisart changetype ereignis event aktion action topic evt /type /typ")
 }
 
 // normal makes names comparable: lower case, umlauts written out, letters and digits only.

@@ -80,10 +80,16 @@ func TestWhatIsNotFoundIsMarkedAndReported(t *testing.T) {
 
 func TestTheIdOfTheSampleIsFoundInTheWebhookWhateverItsName(t *testing.T) {
 	t.Parallel()
-	p, _ := draft(t, scaffold.Samples{
+	samples := scaffold.Samples{
 		Contract: []byte(`{"vertragsnummer":"V-1","kundennummer":22}`),
 		Webhook:  []byte(`{"who":{"x/~y":22},"contractNote":"n","what":["V-1"],"event":"changed"}`),
-	})
+	}
+	// A customer that is named has to be read.
+	if _, text := draft(t, samples); !strings.Contains(text, `customer_ids: [] # Once there is a get_customer: ["/who/x~1~0y"]`) {
+		t.Errorf("without a read for customers the draft is\n%s", text)
+	}
+	samples.Customer = []byte(`{"kundennummer":22,"vertraege":["V-1"]}`)
+	p, _ := draft(t, samples)
 	doc, err := jsonptr.Decode([]byte(`{"who":{"x/~y":23},"what":["V-2","V-3"],"event":"e"}`))
 	if err != nil {
 		t.Fatal(err)

@@ -125,6 +125,11 @@ func (w *writer) mapping(kind string, s sample) {
 func (w *writer) hooks() {
 	contracts := w.pointers(w.contract.ids["id"], contractID().names)
 	customers := w.pointers(w.contract.ids["customerId"], customerID().names)
+	// Without a read for customers nothing can be done about one that is named.
+	named := customers
+	if w.customer == nil {
+		customers = nil
+	}
 	switch {
 	case w.webhook == nil:
 		w.line("# CHECK: no webhook was given; these are usual places.")
@@ -137,7 +142,11 @@ func (w *writer) hooks() {
 	changes := slices.DeleteFunc(w.pointers("", changeTypes()), func(p string) bool { return slices.Contains(events, p) })
 	w.line("webhook: # CHECK: the first pointer of each list that finds a valid value counts")
 	w.line("  contract_ids: ", list(contracts))
-	w.line("  customer_ids: ", list(customers))
+	if w.customer == nil && len(named) > 0 {
+		w.line("  customer_ids: [] # Once there is a get_customer: ", list(named))
+	} else {
+		w.line("  customer_ids: ", list(customers))
+	}
 	w.line("  event_id: ", list(events))
 	w.line("  change_type: ", list(changes))
 }

@@ -43,7 +43,9 @@ type requestReport struct {
 	Target    string   `json:"target"`
 	Headers   []string `json:"headers"`
 	Body      string   `json:"body,omitempty"`
-	Error     string   `json:"error,omitempty"`
+	// KeyAlone is what takes the place of the last header for a source with an API key and no user; empty if nothing does.
+	KeyAlone string `json:"with_api_key_alone,omitempty"`
+	Error    string `json:"error,omitempty"`
 }
 
 type answerReport struct {
@@ -89,23 +91,40 @@ func (r *tryReport) request(p *profile.Profile, op profile.Operation, id string)
 	if request.Body != nil {
 		q.Headers = append(q.Headers, "Content-Type: application/json")
 	}
-	switch auth := p.Auth(); auth.Default {
-	case profile.ContextBasic:
-		q.Headers = append(q.Headers, "Authorization: Basic <"+request.Context+"#API user, password>")
-	case profile.Basic:
-		q.Headers = append(q.Headers, "Authorization: Basic <API user, password>")
-	case profile.Header:
-		q.Headers = append(q.Headers, auth.Header+": <API key>")
-	case profile.Bearer:
-		q.Headers = append(q.Headers, "Authorization: Bearer <API key>")
-	case profile.OAuth2:
-		q.Headers = append(q.Headers, "Authorization: Bearer <access token>")
-	case profile.Query:
+	auth := p.Auth()
+	header, parameter := credentials(auth, auth.Default, request.Context)
+	if header != "" {
+		q.Headers = append(q.Headers, header)
+	} else {
 		separator := "?"
 		if strings.Contains(q.Target, "?") {
 			separator = "&"
 		}
-		q.Target += separator + url.QueryEscape(auth.Query) + "=<API key>"
+		q.Target += separator + parameter
+	}
+	// As package source chooses.
+	byKey := slices.IndexFunc(auth.Schemes, func(s profile.Scheme) bool { return !s.NeedsUser() })
+	if auth.Default.NeedsUser() && byKey >= 0 {
+		header, parameter = credentials(auth, auth.Schemes[byKey], request.Context)
+		q.KeyAlone = header + parameter
+	}
+}
+
+// credentials are the header or the query parameter that a scheme adds to a request.
+func credentials(auth profile.Auth, scheme profile.Scheme, requestContext string) (header, parameter string) {
+	switch scheme {
+	case profile.ContextBasic:
+		return "Authorization: Basic <" + requestContext + "#API user, password>", ""
+	case profile.Basic:
+		return "Authorization: Basic <API user, password>", ""
+	case profile.Bearer:
+		return "Authorization: Bearer <API key>", ""
+	case profile.OAuth2:
+		return "Authorization: Bearer <access token>", ""
+	case profile.Query:
+		return "", url.QueryEscape(auth.Query) + "=<API key>"
+	default:
+		return auth.Header + ": <API key>", ""
 	}
 }
 
@@ -173,6 +192,9 @@ func (r *tryReport) text() string {
 		fmt.Fprintf(&b, "  %s %s\n", q.Method, printable(q.Target))
 		for _, header := range q.Headers {
 			fmt.Fprintf(&b, "  %s\n", printable(header))
+		}
+		if q.KeyAlone != "" {
+			fmt.Fprintf(&b, "    with an API key and no user: %s\n", printable(q.KeyAlone))
 		}
 		if q.Body != "" {
 			fmt.Fprintf(&b, "  %s\n", printable(q.Body))

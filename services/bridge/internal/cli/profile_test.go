@@ -188,7 +188,7 @@ func TestWhatIsMissingIsNamedWithFileLineAndRemedy(t *testing.T) {
 func TestTheRequestIsShownWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
-		"powercloud": "  GET /rest:client/HASH/getContractById?id=a%2Fb\n  Accept: text/json\n  Authorization: Basic <client#API user, password>\n",
+		"powercloud": "  GET /rest:client/HASH/getContractById?id=a%2Fb\n  Accept: text/json\n  Authorization: Basic <client#API user, password>\n    with an API key and no user: X-Api-Key: <API key>\n",
 		"lynqtech":   "  GET /v1/contract/a%2Fb\n  Accept: application/json\n  X-Api-Key: <API key>\n",
 		"generic":    "  GET /contracts/a%2Fb\n  Accept: application/json\n  Authorization: Bearer <API key>\n",
 	} {
