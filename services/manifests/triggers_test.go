@@ -1,6 +1,7 @@
 package manifests_test
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +15,7 @@ import (
 
 func TestTriggersFollowFromTheSources(t *testing.T) {
 	t.Parallel()
-	text, err := manifests.Triggers([]string{"north", "south-2"}, "bridge")
+	text, err := manifests.Triggers([]string{"north", "south-2"}, "nats-headless.bridge.svc:8222")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,14 +51,14 @@ func overlay(t *testing.T, sources, kustomization string) string {
 func TestWriteTriggersReadsTheOverlay(t *testing.T) {
 	t.Parallel()
 	dir := overlay(t, "# ours\nSOURCES=north, south-2\nSOURCE_NORTH_HOST=x\n", "namespace: bridge\n")
-	if err := manifests.WriteTriggers(dir); err != nil {
+	if err := manifests.Command([]string{dir}, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(filepath.Join(dir, "scaling-triggers.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := manifests.Triggers([]string{"north", "south-2"}, "bridge")
+	want, err := manifests.Triggers([]string{"north", "south-2"}, "nats-headless.bridge.svc:8222")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,12 +74,12 @@ func TestWriteTriggersSaysWhatIsMissing(t *testing.T) {
 		"no namespace": {"SOURCES=north\n", "resources: []\n", "sets no namespace"},
 		"no YAML":      {"SOURCES=north\n", "namespace: [\n", "read the overlay"},
 	} {
-		err := manifests.WriteTriggers(overlay(t, tc.sources, tc.kustomization))
+		err := manifests.WriteTriggers(overlay(t, tc.sources, tc.kustomization), "")
 		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %q", name, err, tc.want)
 		}
 	}
-	if err := manifests.WriteTriggers(t.TempDir()); err == nil {
+	if err := manifests.WriteTriggers(t.TempDir(), "nats.example:8222"); err == nil {
 		t.Error("an empty folder is no error")
 	}
 }

@@ -1,4 +1,4 @@
-// Command manifests writes the generated part of the overlays that are its arguments: scaling-triggers.yaml.
+// Command manifests writes the generated part of the overlays whose folders are its arguments: scaling-triggers.yaml.
 package main
 
 import (
@@ -9,10 +9,8 @@ import (
 )
 
 func main() {
-	for _, overlay := range os.Args[1:] {
-		if err := manifests.WriteTriggers(overlay); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
+	if err := manifests.Command(os.Args[1:], os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 }
