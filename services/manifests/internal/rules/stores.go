@@ -1,11 +1,14 @@
 package rules
 
 import (
+	"errors"
 	"fmt"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/nats-io/nats-server/v2/conf"
+	"github.com/nats-io/nats-server/v2/server"
 )
 
 // stores: NATS syncs before it acknowledges and knows all its servers, Redis keeps what it holds and throws nothing away,
@@ -45,34 +48,37 @@ func stores(s *Set) (errs []error) {
 
 // natsServer checks the configuration of a NATS server that is one of so many.
 func natsServer(config string, servers int) (errs []error) {
-	// The variables come from the pod; their values do not matter here.
-	config = "POD_NAME: nats-0\nNATS_USER: user\nNATS_PASSWORD: password\n" + config
-	read, err := conf.Parse(config)
-	if err != nil {
-		return []error{fmt.Errorf("read nats.conf: %w", err)}
+	// The variables come from the pod; their values do not matter here, and one that is not used would be an unknown field.
+	for name, value := range map[string]string{"POD_NAME": "nats-0", "NATS_USER": "user", "NATS_PASSWORD": "password"} {
+		if strings.Contains(config, "$"+name) {
+			config = name + ": " + value + "\n" + config
+		}
 	}
-	jetstream, _ := read["jetstream"].(map[string]any)
-	if jetstream["sync_interval"] != "always" {
-		errs = append(errs, fmt.Errorf("acknowledges before it syncs (jetstream.sync_interval)"))
+	var o server.Options
+	if err := o.ProcessConfigString(config); err != nil {
+		return []error{fmt.Errorf("nats-server refuses nats.conf: %w", err)}
 	}
-	if jetstream["max_file_store"] == nil {
-		errs = append(errs, fmt.Errorf("has no limit below its volume (jetstream.max_file_store)"))
-	}
-	if read["authorization"] == nil {
-		errs = append(errs, fmt.Errorf("lets everybody in (authorization)"))
+	for problem, wrong := range map[string]bool{
+		"acknowledges before it syncs (jetstream.sync_interval)":             !o.JetStream || !o.SyncAlways,
+		"has no limit below its volume (jetstream.max_file_store)":           o.JetStreamMaxStore <= 0,
+		"lets everybody in (authorization)":                                  o.Username == "" || o.Password == "",
+		"does not tell what an acknowledgement is worth (http on port 8222)": o.HTTPPort != 8222,
+		"has a name of its own at each start (server_name)":                  o.ServerName != "nats-0",
+	} {
+		if wrong {
+			errs = append(errs, errors.New(problem))
+		}
 	}
 	if servers == 1 {
 		return errs
 	}
-	cluster, _ := read["cluster"].(map[string]any)
-	routes, _ := cluster["routes"].([]any)
+	if !o.Cluster.NoAdvertise {
+		// KEDA takes addresses that are advertised for names below the one that it was given.
+		errs = append(errs, errors.New("advertises addresses of pods (cluster.no_advertise)"))
+	}
 	for i := range servers {
 		want := fmt.Sprintf("nats://nats-%d.nats-headless:6222", i)
-		found := false
-		for _, route := range routes {
-			found = found || route == want
-		}
-		if !found {
+		if !slices.ContainsFunc(o.Routes, func(u *url.URL) bool { return u.String() == want }) {
 			errs = append(errs, fmt.Errorf("has no route to %s", want))
 		}
 	}
