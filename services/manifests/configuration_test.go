@@ -137,12 +137,19 @@ func load(env map[string]string, service *reader) error {
 	return errors.Join(errs...)
 }
 
+// TestEveryServiceIsRead makes sure that the check of the configuration leaves no service out.
 func TestEveryServiceIsRead(t *testing.T) {
 	t.Parallel()
 	set := read(t, build(t, "overlays/dev", nil))
 	for name := range readers {
 		if !slices.ContainsFunc(set.Workloads, func(w *rules.Workload) bool { return w.Name == name }) {
 			t.Errorf("overlays/dev has no %s", name)
+		}
+	}
+	for _, w := range set.Workloads {
+		_, there := readers[w.Name]
+		if _, err := os.Stat(filepath.Join("..", w.Name, "cmd")); err == nil && !there {
+			t.Errorf("the configuration of the %s is checked by nobody: add it to readers", w.Name)
 		}
 	}
 }
