@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"errors"
 	"fmt"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -57,7 +58,7 @@ func policies(s *Set) (errs []error) {
 		return errs
 	})
 	if found && !denied {
-		errs = append(errs, fmt.Errorf("no NetworkPolicy denies by default"))
+		errs = append(errs, errors.New("no NetworkPolicy denies by default"))
 	}
 	return errs
 }

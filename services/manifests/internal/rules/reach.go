@@ -63,15 +63,15 @@ func reach(s *Set) (errs []error) {
 		return nil
 	}
 	for _, e := range s.edges() {
-		if !s.allowed(all, e, networkingv1.PolicyTypeEgress) {
+		if !allowed(all, e, networkingv1.PolicyTypeEgress) {
 			errs = append(errs, fmt.Errorf("%s: no policy lets it out to port %d of %s", e.from, e.port, e.to))
 		}
-		if !s.allowed(all, e, networkingv1.PolicyTypeIngress) {
+		if !allowed(all, e, networkingv1.PolicyTypeIngress) {
 			errs = append(errs, fmt.Errorf("%s: no policy lets %s in to port %d", e.to, e.from, e.port))
 		}
 	}
 	for _, w := range s.Workloads {
-		if !s.resolves(all, w) {
+		if !resolves(all, w) {
 			errs = append(errs, fmt.Errorf("%s: no policy lets it out to port 53", w))
 		}
 	}
@@ -79,7 +79,7 @@ func reach(s *Set) (errs []error) {
 }
 
 // allowed tells whether a policy of one end allows the connection.
-func (s *Set) allowed(policies []*networkingv1.NetworkPolicy, e edge, direction networkingv1.PolicyType) bool {
+func allowed(policies []*networkingv1.NetworkPolicy, e edge, direction networkingv1.PolicyType) bool {
 	self, other := e.from, e.to
 	if direction == networkingv1.PolicyTypeIngress {
 		self, other = e.to, e.from
@@ -104,7 +104,7 @@ func (s *Set) allowed(policies []*networkingv1.NetworkPolicy, e edge, direction 
 	return false
 }
 
-func (s *Set) resolves(policies []*networkingv1.NetworkPolicy, w *Workload) bool {
+func resolves(policies []*networkingv1.NetworkPolicy, w *Workload) bool {
 	for _, p := range policies {
 		if !matches(&p.Spec.PodSelector, w) {
 			continue

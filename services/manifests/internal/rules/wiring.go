@@ -167,8 +167,12 @@ func monitors(s *Set) (errs []error) {
 		for _, endpoint := range endpoints {
 			endpoint, _ := endpoint.(map[string]any)
 			port, _ := endpoint["port"].(string)
-			if found, err := s.offering(o.Kind, selector, port); err != nil || found == 0 {
-				errs = append(errs, fmt.Errorf("%s: finds nothing with a port %q (%w)", o, port, err))
+			found, err := s.offering(o.Kind, selector, port)
+			switch {
+			case err != nil:
+				errs = append(errs, fmt.Errorf("%s: %w", o, err))
+			case found == 0:
+				errs = append(errs, fmt.Errorf("%s: finds nothing with a port %q", o, port))
 			}
 		}
 	}
