@@ -65,8 +65,8 @@ func Run(ctx context.Context, env *app.Env) error {
 		return err
 	}
 	in := &intake{
-		propagator: env.Telemetry.Propagator,
-		maxBody:    cfg.MaxBody, maxEvents: cfg.MaxEvents, logger: env.Logger, metrics: metrics,
+		propagator: env.Telemetry.Propagator, tracer: env.Telemetry.Tracer("ingestor"),
+		maxBody: cfg.MaxBody, maxEvents: cfg.MaxEvents, logger: env.Logger, metrics: metrics,
 	}
 	trusted, _ := source.ParseNetworks(cfg.TrustedProxies) // Validate has refused what is wrong.
 	in.guard(ctx, sources, trusted)
