@@ -6,6 +6,8 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/ensure-redis.sh
+scripts/ensure-prometheus.sh
+PATH=${TOOLS_DIR:-$PWD/.tools}/bin:$PATH
 
 # The servers are there now, so a test that does not find one has to fail instead of being skipped.
 export CI=true

@@ -62,6 +62,8 @@ func adminHandler(c Config, env *Env) http.Handler {
 		ErrorHandling: promhttp.ContinueOnError,
 		ErrorLog:      slog.NewLogLogger(env.Logger.Handler(), slog.LevelError),
 		Registry:      env.Telemetry.Registry,
+		// Only this format has exemplars, which lead from a figure to a trace.
+		EnableOpenMetrics: true,
 	}))
 	if c.PprofEnabled {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)

@@ -101,6 +101,9 @@ func Run(
 		},
 	}
 	env.Health.SetStarting()
+	if err := env.Health.Observe(tel.Meter("app")); err != nil {
+		return errors.Join(err, endTelemetry(ctx, tel))
+	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	// The admin server and the last export outlive ctx.

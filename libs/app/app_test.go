@@ -144,7 +144,7 @@ func TestTwoServicesRunInOneProcess(t *testing.T) {
 				t.Errorf("the metrics of %s do not hold %q", want.name, line)
 			}
 		}
-		if !strings.Contains(metrics, "events_total{") {
+		if !strings.Contains(metrics, "bridge_events_total{") {
 			t.Errorf("the metrics of %s do not hold its counter", want.name)
 		}
 		if code, body := f.get(t, "/readyz"); code != want.code || strings.TrimSpace(body) != want.ready {

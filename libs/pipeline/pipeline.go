@@ -9,10 +9,12 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/enneo-ai/enneo-bridge/libs/app"
@@ -88,11 +90,12 @@ func Open(ctx context.Context, env *app.Env, name string, cfg *bus.Config, sourc
 }
 
 func open(ctx context.Context, env *app.Env, b *bus.Bus, cfg *durability.Config, sources []*source.Source) (*Pipeline, error) {
-	names := make([]string, len(sources))
-	for i, s := range sources {
-		names[i] = s.Name
-	}
+	names := source.Names(sources)
 	if err := b.Ensure(ctx, names); err != nil {
+		return nil, err
+	}
+	meter := env.Telemetry.Meter("pipeline")
+	if err := b.Observe(meter); err != nil {
 		return nil, err
 	}
 	if err := reportUnknown(ctx, env, b, names); err != nil {
@@ -112,8 +115,11 @@ func open(ctx context.Context, env *app.Env, b *bus.Bus, cfg *durability.Config,
 	}
 	p.Snapshots = snapshots.Erasing()
 	// DEAD counts as well: a webhook without an identifier is answered 202 once it is there.
-	p.Durability, err = durability.New(b.JetStream(), cfg, []string{bus.StreamEvents, bus.StreamDead}, env.Logger, env.Telemetry.Meter("pipeline"))
+	p.Durability, err = durability.New(b.JetStream(), cfg, []string{bus.StreamEvents, bus.StreamDead}, env.Logger, meter)
 	if err != nil {
+		return nil, err
+	}
+	if err := p.observeEpoch(meter); err != nil {
 		return nil, err
 	}
 	p.Durability.Check(ctx)
@@ -129,6 +135,21 @@ func (p *Pipeline) Follow(ctx context.Context) error {
 	group.Go(func() error { return p.Log.Follow(ctx) })
 	group.Go(func() error { return p.Durability.Run(ctx) })
 	return group.Wait()
+}
+
+// observeEpoch shows the log's epoch in metrics, the Unix time of its beginning: a change tells that the log was set back.
+func (p *Pipeline) observeEpoch(meter metric.Meter) error {
+	_, err := meter.Int64ObservableGauge("log.epoch.start.time", metric.WithUnit("s"),
+		metric.WithDescription("The epoch of the event log: the Unix time at which it began. A new one begins when the log was recreated or set back"),
+		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+			epoch, _ := p.Log.Changed()
+			o.Observe(int64(epoch))
+			return nil
+		}))
+	if err != nil {
+		return fmt.Errorf("make instrument: %w", err)
+	}
+	return nil
 }
 
 // Close closes the connection.

@@ -70,12 +70,14 @@ type Quota struct {
 	mu        sync.Mutex
 	notBefore time.Time
 	// full: the last refusal was for want of a slot; pause is how long the next one is.
-	full   bool
-	pause  time.Duration
-	freed  chan struct{} // closed and replaced when this process gives a slot back
-	inUse  int
-	awayTo time.Time
-	gone   bool // Redis was away when it was asked last
+	full  bool
+	pause time.Duration
+	freed chan struct{} // closed and replaced when this process gives a slot back
+	inUse int
+	// refusals counts how often there was nothing to be had.
+	refusals int64
+	awayTo   time.Time
+	gone     bool // Redis was away when it was asked last
 	// replicas were seen last; own is this process's part while Redis is away.
 	replicas int
 	own      *rate.Limiter
@@ -199,6 +201,7 @@ func (q *Quota) alone() (release func(), wait time.Duration) {
 func (q *Quota) refused(wait time.Duration) time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.refusals++
 	q.full = wait == 0
 	if q.full {
 		wait, q.pause = q.pause, min(2*q.pause, maxPause)

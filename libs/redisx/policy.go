@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -37,6 +38,7 @@ type Eviction struct {
 	mu     sync.Mutex
 	looked bool
 	err    error
+	memory memory
 }
 
 // NewEviction makes an Eviction; it knows nothing until Run has begun.
@@ -70,14 +72,14 @@ func (e *Eviction) Run(ctx context.Context) {
 
 // look reads the policy and returns what Check returns from now on. While Redis does not answer, that stays what it was.
 func (e *Eviction) look(ctx context.Context) error {
-	policies, err := evictionPolicies(ctx, e.rdb)
+	policies, fullest, err := evictionPolicies(ctx, e.rdb)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err != nil {
 		return e.err
 	}
 	before, first := e.err, !e.looked
-	e.err, e.looked = nil, true
+	e.err, e.looked, e.memory = nil, true, fullest
 	volatile := ""
 	for _, policy := range policies {
 		switch {
@@ -99,29 +101,40 @@ func (e *Eviction) look(ctx context.Context) error {
 	return e.err
 }
 
-// evictionPolicies asks the server (in a cluster: every master) for its policy. Servers that do not tell are left out.
-func evictionPolicies(ctx context.Context, rdb redis.UniversalClient) ([]string, error) {
+// evictionPolicies asks the server (in a cluster: every master) for its policy, and how full the fullest is. Servers that do
+// not tell are left out.
+func evictionPolicies(ctx context.Context, rdb redis.UniversalClient) (policies []string, fullest memory, err error) {
 	ctx, cancel := context.WithTimeout(ctx, pingDeadline)
 	defer cancel()
 	var mu sync.Mutex
-	var policies []string
 	ask := func(ctx context.Context, node redis.UniversalClient) error {
 		text, err := node.Info(ctx, "memory").Result()
 		if err != nil {
 			return fmt.Errorf("ask redis for its eviction policy: %w", err)
 		}
+		var of memory
+		mu.Lock()
+		defer mu.Unlock()
 		for line := range strings.Lines(text) {
-			if policy, ok := strings.CutPrefix(strings.TrimSpace(line), "maxmemory_policy:"); ok {
-				mu.Lock()
-				policies = append(policies, policy)
-				mu.Unlock()
+			name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+			switch name {
+			case "maxmemory_policy":
+				policies = append(policies, value)
+			case "used_memory":
+				of.used, _ = strconv.ParseInt(value, 10, 64)
+			case "maxmemory":
+				of.limit, _ = strconv.ParseInt(value, 10, 64)
 			}
+		}
+		if of.fuller(fullest) {
+			fullest = of
 		}
 		return nil
 	}
 	if cluster, ok := rdb.(*redis.ClusterClient); ok {
 		err := cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return ask(ctx, node) })
-		return policies, err //nolint:wrapcheck // of ask, or that the masters are not known
+		return policies, fullest, err //nolint:wrapcheck // of ask, or that the masters are not known
 	}
-	return policies, ask(ctx, rdb)
+	err = ask(ctx, rdb)
+	return policies, fullest, err
 }

@@ -97,3 +97,12 @@ func overlap(a, b string) bool {
 	return (strings.HasPrefix(beforeA, beforeB) || strings.HasPrefix(beforeB, beforeA)) &&
 		(strings.HasSuffix(afterA, afterB) || strings.HasSuffix(afterB, afterA))
 }
+
+// Names are the names of sources, in their order.
+func Names(sources []*Source) []string {
+	names := make([]string, len(sources))
+	for i, s := range sources {
+		names[i] = s.Name
+	}
+	return names
+}

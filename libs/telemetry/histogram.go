@@ -1,6 +1,10 @@
 package telemetry
 
-import sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+import (
+	"strings"
+
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+)
 
 // secondBounds are the bounds of a histogram without bounds of its own, made for durations from 1 ms to 10 min.
 var secondBounds = []float64{
@@ -18,13 +22,20 @@ func aggregation(kind sdkmetric.InstrumentKind) sdkmetric.Aggregation {
 	return sdkmetric.DefaultAggregationSelector(kind)
 }
 
-// sizes gives every histogram of bytes its bounds. Libraries measure bodies without asking for any.
-func sizes(i sdkmetric.Instrument) (sdkmetric.Stream, bool) {
-	if i.Kind != sdkmetric.InstrumentKindHistogram || i.Unit != "By" {
-		return sdkmetric.Stream{}, false
+// Prefix stands before the name of each metric of ours, so that nobody else's has the same: events.accepted is exported as
+// bridge_events_accepted_total.
+const Prefix = "bridge."
+
+// streams names our instruments, and gives every histogram of bytes its bounds. The instruments of libraries, whose scopes are
+// import paths, keep the names that others know them by, but ask for no bounds when they measure bodies.
+func streams(i sdkmetric.Instrument) (sdkmetric.Stream, bool) {
+	stream := sdkmetric.Stream{Name: i.Name, Description: i.Description, Unit: i.Unit}
+	ours, bytes := !strings.Contains(i.Scope.Name, "/"), i.Kind == sdkmetric.InstrumentKindHistogram && i.Unit == "By"
+	if ours {
+		stream.Name = Prefix + i.Name
 	}
-	return sdkmetric.Stream{
-		Name: i.Name, Description: i.Description, Unit: i.Unit,
-		Aggregation: sdkmetric.AggregationExplicitBucketHistogram{Boundaries: byteBounds},
-	}, true
+	if bytes {
+		stream.Aggregation = sdkmetric.AggregationExplicitBucketHistogram{Boundaries: byteBounds}
+	}
+	return stream, ours || bytes
 }

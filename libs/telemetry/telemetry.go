@@ -122,11 +122,13 @@ func (t *Telemetry) startMetrics(res *resource.Resource) error {
 	exporter, err := otelprometheus.New(
 		otelprometheus.WithRegisterer(t.Registry),
 		otelprometheus.WithAggregationSelector(aggregation),
+		// Names are ours alone by their prefix; three more labels on each series would say nothing.
+		otelprometheus.WithoutScopeInfo(),
 	)
 	if err != nil {
 		return fmt.Errorf("export metrics to prometheus: %w", err)
 	}
-	provider := sdkmetric.NewMeterProvider(sdkmetric.WithResource(res), sdkmetric.WithReader(exporter), sdkmetric.WithView(sizes))
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithResource(res), sdkmetric.WithReader(exporter), sdkmetric.WithView(streams))
 	t.MeterProvider = provider
 	t.shutdown = append(t.shutdown, provider.Shutdown)
 	return nil

@@ -71,7 +71,7 @@ func TestServicesInOneProcessHaveTheirOwnMetrics(t *testing.T) {
 			t.Fatalf("counter: %v", err)
 		}
 		counter.Add(t.Context(), int64(i+1))
-		if got := family(t, tel, "events_accepted_total")[0].GetCounter().GetValue(); got != float64(i+1) {
+		if got := family(t, tel, "bridge_events_accepted_total")[0].GetCounter().GetValue(); got != float64(i+1) {
 			t.Errorf("%s counts %v, want %d", service, got, i+1)
 		}
 		labels := map[string]string{}
@@ -94,9 +94,9 @@ func TestHistogramsHaveBoundsThatFitTheirUnit(t *testing.T) {
 		options        []metric.Float64HistogramOption
 		first, last    float64
 	}{
-		{"read.duration", "read_duration_seconds", []metric.Float64HistogramOption{metric.WithUnit("s")}, 0.001, 600},
-		{"body.size", "body_size_bytes", []metric.Float64HistogramOption{metric.WithUnit("By")}, 256, 16 << 20},
-		{"own", "own_seconds", []metric.Float64HistogramOption{metric.WithUnit("s"), metric.WithExplicitBucketBoundaries(7, 8)}, 7, 8},
+		{"read.duration", "bridge_read_duration_seconds", []metric.Float64HistogramOption{metric.WithUnit("s")}, 0.001, 600},
+		{"body.size", "bridge_body_size_bytes", []metric.Float64HistogramOption{metric.WithUnit("By")}, 256, 16 << 20},
+		{"own", "bridge_own_seconds", []metric.Float64HistogramOption{metric.WithUnit("s"), metric.WithExplicitBucketBoundaries(7, 8)}, 7, 8},
 	} {
 		histogram, err := tel.Meter("test").Float64Histogram(tc.name, tc.options...)
 		if err != nil {

@@ -225,7 +225,7 @@ func (a *armer) verify(ctx context.Context, debouncer *child.Process) error {
 		return err
 	}
 	count := func(outcome string) float64 {
-		return promtext.Sum(samples, "events_armed_total", map[string]string{"outcome": outcome})
+		return promtext.Sum(samples, "bridge_events_armed_total", map[string]string{"outcome": outcome})
 	}
 	armed, unchanged, want := count("opened")+count("extended"), count("unchanged"), float64(len(a.events)+armWarm)
 	if armed+unchanged < want || unchanged > want*maxUnchanged {

@@ -150,7 +150,7 @@ func (s *shelf) level(ctx context.Context, windows int, traced bool) (level, err
 	if err != nil {
 		return l, err
 	}
-	if got := int(promtext.Sum(samples, "windows_open", nil)); got != windows {
+	if got := int(promtext.Sum(samples, "bridge_windows_open", nil)); got != windows {
 		return l, fmt.Errorf("%d windows are open, want %d", got, windows)
 	}
 	used, err := s.redis.UsedMemory(ctx)

@@ -44,6 +44,7 @@ type armer struct {
 	width   *width
 	logger  *slog.Logger
 	metrics *metrics
+	spans   *spans
 }
 
 // run consumes the source's events until ctx ends. In each log epoch it starts anew at the beginning of the log.
@@ -177,6 +178,7 @@ func (a *armer) arm(ctx context.Context, epoch uint64, msgs []jetstream.Msg) (le
 func (a *armer) armOnce(ctx context.Context, epoch uint64, msgs []jetstream.Msg) (again []jetstream.Msg) {
 	items, armed := make([]window.Arm, 0, len(msgs)), make([]jetstream.Msg, 0, len(msgs))
 	carried := 0
+	begun := make([]arming, 0, len(msgs))
 	for _, msg := range msgs {
 		item, err := a.item(epoch, msg)
 		if err != nil {
@@ -190,6 +192,7 @@ func (a *armer) armOnce(ctx context.Context, epoch uint64, msgs []jetstream.Msg)
 			carried++
 			continue
 		}
+		begun = append(begun, a.spans.arm(&item, msg))
 		items, armed = append(items, item), append(armed, msg)
 	}
 	a.metrics.carried(ctx, a.source.Name, carried)
@@ -209,6 +212,7 @@ func (a *armer) armOnce(ctx context.Context, epoch uint64, msgs []jetstream.Msg)
 		a.emptied()
 	}
 	for i, msg := range armed {
+		a.spans.armed(begun[i], result.Outcomes[i], result.Traces[i], result.Errs[i])
 		switch err := result.Errs[i]; {
 		case err == nil:
 			a.ack(ctx, msg)
@@ -236,9 +240,6 @@ func (a *armer) item(epoch uint64, msg jetstream.Msg) (window.Arm, error) {
 		Key: k, Position: position.Position{Epoch: epoch, Sequence: meta.Sequence.Stream},
 		Quiet: a.width.quiet(), MaxWait: a.source.MaxWait,
 		Urgent: a.urgent(msg),
-	}
-	if parent := msg.Headers()["traceparent"]; len(parent) == 1 {
-		item.TraceParent = parent[0]
 	}
 	return item, nil
 }

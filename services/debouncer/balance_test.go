@@ -110,29 +110,29 @@ func TestTheBalanceIsExportedLive(t *testing.T) {
 	}
 	w.accept(t, key.Key{Source: "other", Kind: key.Contract, ID: "open"}, bridgev1.Origin_ORIGIN_CLOUDEVENT)
 
-	s.exports(t, 1, "sweeper_leading")
-	s.exports(t, 8, "events_accepted_total", ofAcme, `origin="webhook"`)
-	s.exports(t, 5, "events_accepted_total", ofAcme, `origin="reconciler"`)
-	s.exports(t, 1, "events_accepted_total", ofOther, `origin="cloudevent"`)
+	s.exports(t, 1, "bridge_sweeper_leading")
+	s.exports(t, 8, "bridge_events_accepted_total", ofAcme, `origin="webhook"`)
+	s.exports(t, 5, "bridge_events_accepted_total", ofAcme, `origin="reconciler"`)
+	s.exports(t, 1, "bridge_events_accepted_total", ofOther, `origin="cloudevent"`)
 	for _, outcome := range []string{"delivered", "unchanged", "deleted", "dropped", "dead_letter"} {
-		s.exports(t, 1, "events_settled_total", ofAcme, `outcome="`+outcome+`"`)
+		s.exports(t, 1, "bridge_events_settled_total", ofAcme, `outcome="`+outcome+`"`)
 	}
-	s.exports(t, 5, "events_settled_total", ofAcme, `outcome="superseded"`)
-	s.exports(t, 3, "events_open", ofAcme)
-	s.exports(t, 1, "events_open", ofOther)
-	s.exports(t, 1, "keys_open", ofAcme)
+	s.exports(t, 5, "bridge_events_settled_total", ofAcme, `outcome="superseded"`)
+	s.exports(t, 3, "bridge_events_open", ofAcme)
+	s.exports(t, 1, "bridge_events_open", ofOther)
+	s.exports(t, 1, "bridge_keys_open", ofAcme)
 	// A dead letter is never fresh, and what an operator dropped says nothing.
-	s.exports(t, 6, "freshness_good_total", ofAcme)
-	s.exports(t, 8, "freshness_all_total", ofAcme)
-	if age, found := s.metric(t, "events_open_oldest_age_seconds", ofAcme); !found || age <= 0 || age > patience.Seconds() {
+	s.exports(t, 6, "bridge_freshness_good_total", ofAcme)
+	s.exports(t, 8, "bridge_freshness_all_total", ofAcme)
+	if age, found := s.metric(t, "bridge_events_open_oldest_age_seconds", ofAcme); !found || age <= 0 || age > patience.Seconds() {
 		t.Errorf("the oldest open event is %v s old, %t; want its age", age, found)
 	}
 	for _, source := range []string{ofAcme, ofOther} {
 		sums := map[string]float64{}
-		for _, name := range []string{"events_accepted_total", "events_settled_total", "events_open", "events_expired_total"} {
+		for _, name := range []string{"bridge_events_accepted_total", "bridge_events_settled_total", "bridge_events_open", "bridge_events_expired_total"} {
 			sums[name], _ = s.metric(t, name, source)
 		}
-		if got := sums["events_settled_total"] + sums["events_open"] + sums["events_expired_total"]; sums["events_accepted_total"] != got {
+		if got := sums["bridge_events_settled_total"] + sums["bridge_events_open"] + sums["bridge_events_expired_total"]; sums["bridge_events_accepted_total"] != got {
 			t.Errorf("%s: accepted is not settled + open + expired: %v", source, sums)
 		}
 	}
@@ -144,8 +144,8 @@ func TestFreshIsWhatIsSettledWithinTheObjective(t *testing.T) {
 	w := newWorld(t)
 	s := w.begin(t, map[string]string{"FRESHNESS_OBJECTIVE": "1ns"}, Run)
 	w.settleEach(t, bridgev1.Outcome_OUTCOME_DELIVERED)
-	s.exports(t, 2, "freshness_all_total", ofAcme)
-	s.exports(t, 0, "freshness_good_total", ofAcme)
+	s.exports(t, 2, "bridge_freshness_all_total", ofAcme)
+	s.exports(t, 0, "bridge_freshness_good_total", ofAcme)
 }
 
 // TestAnotherReplicaGoesOnWithTheBalance: the second one reads only what came after the watermark, which the log may have
@@ -159,8 +159,8 @@ func TestAnotherReplicaGoesOnWithTheBalance(t *testing.T) {
 	counted := func(s *service) {
 		t.Helper()
 		bustest.Eventually(t, "the event is counted", func() bool {
-			accepted, _ := s.metric(t, "events_accepted_total")
-			done, _ := s.metric(t, "events_settled_total")
+			accepted, _ := s.metric(t, "bridge_events_accepted_total")
+			done, _ := s.metric(t, "bridge_events_settled_total")
 			return accepted == 1 && done == 1
 		})
 	}

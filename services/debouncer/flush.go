@@ -5,9 +5,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/enneo-ai/enneo-bridge/libs/bus"
 	"github.com/enneo-ai/enneo-bridge/libs/ticket"
@@ -16,17 +13,19 @@ import (
 
 // flusher sends the tickets of windows that are due.
 type flusher struct {
-	bus        *bus.Bus
-	tracer     trace.Tracer
-	propagator propagation.TextMapPropagator
+	bus   *bus.Bus
+	spans *spans
 }
 
 // flush sends one ticket per window to DUE and waits for the acknowledgements. It returns one error per window.
 func (f *flusher) flush(ctx context.Context, windows []window.Window) []error {
 	errs := make([]error, len(windows))
 	msgs, of := make([]*nats.Msg, 0, len(windows)), make([]int, 0, len(windows))
+	begun := make([]flushing, len(windows))
 	for i, w := range windows {
-		msg, err := f.ticket(ctx, w)
+		var within context.Context
+		within, begun[i] = f.spans.flush(w)
+		msg, err := f.ticket(within, w)
 		if err != nil {
 			errs[i] = err
 			continue
@@ -37,24 +36,15 @@ func (f *flusher) flush(ctx context.Context, windows []window.Window) []error {
 	for j, err := range failed {
 		errs[of[j]] = err
 	}
+	for i, err := range errs {
+		begun[i].end(err)
+	}
 	return errs
 }
 
-// ticket makes the ticket of a window. Its span begins a trace of its own that links to the newest sampled event, since a
-// flush has as many causes as the window has events.
+// ticket makes the ticket of a window, in the context of its flush.
 func (f *flusher) ticket(ctx context.Context, w window.Window) (*nats.Msg, error) {
-	options := []trace.SpanStartOption{
-		trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindProducer),
-		trace.WithAttributes(attribute.String("source", w.Key.Source), attribute.String("kind", string(w.Key.Kind)),
-			attribute.Int64("collapsed", int64(w.Collapsed))),
-	}
-	if w.TraceParent != "" {
-		from := f.propagator.Extract(ctx, propagation.MapCarrier{"traceparent": w.TraceParent})
-		options = append(options, trace.WithLinks(trace.LinkFromContext(from)))
-	}
-	ctx, span := f.tracer.Start(ctx, "flush", options...)
-	defer span.End()
-	return ticket.Encode(ctx, f.propagator, bus.StageEnrich, ticket.Ticket{
+	return ticket.Encode(ctx, f.spans.propagator, bus.StageEnrich, ticket.Ticket{
 		Key: w.Key, Position: w.Position, Collapsed: w.Collapsed, FirstEventAt: w.First,
 	}, time.Now())
 }

@@ -23,10 +23,11 @@ type metrics struct {
 	orphaned  metric.Int64Counter
 	widenings metric.Int64Counter
 	refill    func()
+	spans     *spans
 }
 
-func newMetrics(meter metric.Meter, open func(context.Context) (int64, error)) (*metrics, error) {
-	m := &metrics{refill: func() {}}
+func newMetrics(meter metric.Meter, traced *spans, open func(context.Context) (int64, error)) (*metrics, error) {
+	m := &metrics{refill: func() {}, spans: traced}
 	var errs [10]error
 	m.events, errs[0] = meter.Int64Counter("events.armed", metric.WithUnit("{event}"),
 		metric.WithDescription("Events armed, by source and outcome: opened, extended, unchanged, failed, or carried by whoever has appended them"))
@@ -66,16 +67,7 @@ func newMetrics(meter metric.Meter, open func(context.Context) (int64, error)) (
 func (m *metrics) armed(ctx context.Context, source string, outcomes []window.Outcome) {
 	counts := map[string]int64{}
 	for _, o := range outcomes {
-		switch o {
-		case window.Opened:
-			counts["opened"]++
-		case window.Extended:
-			counts["extended"]++
-		case window.Unchanged:
-			counts["unchanged"]++
-		case window.Failed:
-			counts["failed"]++
-		}
+		counts[outcomeWord(o)]++
 	}
 	for word, n := range counts {
 		m.events.Add(ctx, n, metric.WithAttributes(attribute.String("source", source), attribute.String("outcome", word)))
@@ -89,6 +81,19 @@ func (m *metrics) carried(ctx context.Context, source string, n int) {
 	}
 }
 
+func outcomeWord(o window.Outcome) string {
+	switch o {
+	case window.Opened:
+		return "opened"
+	case window.Extended:
+		return "extended"
+	case window.Unchanged:
+		return "unchanged"
+	case window.Failed:
+	}
+	return "failed"
+}
+
 func (m *metrics) refused(ctx context.Context, source string) {
 	m.refusals.Add(ctx, 1, metric.WithAttributes(attribute.String("source", source)))
 }
@@ -99,9 +104,14 @@ func (m *metrics) Claimed(int) {}
 // Flushed implements window.Observer.
 func (m *metrics) Flushed(w window.Window, lateness time.Duration) {
 	attrs := metric.WithAttributes(attribute.String("source", w.Key.Source))
-	m.flushes.Add(context.Background(), 1, attrs)
-	m.collapsed.Add(context.Background(), int64(w.Collapsed), attrs)
-	m.lateness.Record(context.Background(), max(0, lateness.Seconds()), attrs)
+	ctx := context.Background()
+	if len(w.TraceParents) > 0 {
+		// For the exemplar.
+		ctx = m.spans.context(w.TraceParents[0])
+	}
+	m.flushes.Add(ctx, 1, attrs)
+	m.collapsed.Add(ctx, int64(w.Collapsed), attrs)
+	m.lateness.Record(ctx, max(0, lateness.Seconds()), attrs)
 }
 
 // Released implements window.Observer.

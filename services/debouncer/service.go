@@ -97,6 +97,9 @@ func openRedis(ctx context.Context, env *app.Env, url config.Secret) (_ redis.Un
 	}
 	opened.Store(&rdb)
 	eviction := redisx.NewEviction(rdb, env.Logger)
+	if err := eviction.Observe(env.Telemetry.Meter("debouncer")); err != nil {
+		return nil, nil, errors.Join(err, rdb.Close())
+	}
 	env.Health.Add("redis_eviction", eviction.Check)
 	watch, stop := context.WithCancel(ctx)
 	var watching sync.WaitGroup
@@ -127,13 +130,18 @@ func openStore(ctx context.Context, env *app.Env, rdb redis.UniversalClient, sha
 }
 
 func run(ctx context.Context, env *app.Env, cfg *Config, p *pipeline.Pipeline, store *window.Store, sources []*source.Source) error {
-	metrics, err := newMetrics(env.Telemetry.Meter("debouncer"), store.Len)
+	traced := &spans{tracer: env.Telemetry.Tracer("debouncer"), propagator: env.Telemetry.Propagator}
+	meter := env.Telemetry.Meter("debouncer")
+	metrics, err := newMetrics(meter, traced, store.Len)
 	if err != nil {
+		return err
+	}
+	if err := observe(ctx, meter, p.Bus, sources); err != nil {
 		return err
 	}
 	scheduler := window.NewScheduler(store, window.SchedulerOptions{Limit: cfg.Batch, Lease: cfg.Lease}, metrics, env.Logger)
 	widen := newWidener(p.Bus, &cfg.Widen, sources, env.Logger, metrics)
-	if err := metrics.exportWidths(env.Telemetry.Meter("debouncer"), widen.widths); err != nil {
+	if err := metrics.exportWidths(meter, widen.widths); err != nil {
 		return err
 	}
 	refill := &refiller{
@@ -146,12 +154,12 @@ func run(ctx context.Context, env *app.Env, cfg *Config, p *pipeline.Pipeline, s
 	if err != nil {
 		return err
 	}
-	flush := &flusher{bus: p.Bus, tracer: env.Telemetry.Tracer("debouncer"), propagator: env.Telemetry.Propagator}
+	flush := &flusher{bus: p.Bus, spans: traced}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range sources {
 		a := &armer{
 			bus: p.Bus, log: p.Log, store: store, hint: scheduler.Hint, emptied: refill.want,
-			source: s, width: widen.widths[s.Name], logger: env.Logger, metrics: metrics,
+			source: s, width: widen.widths[s.Name], logger: env.Logger, metrics: metrics, spans: traced,
 		}
 		group.Go(func() error { return a.run(ctx) })
 	}

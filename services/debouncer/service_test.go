@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,7 +116,7 @@ func TestRedeliveredEventsChangeNothing(t *testing.T) {
 	if diff := cmp.Diff(before, w.windows(t)); diff != "" {
 		t.Errorf("windows after a redelivery (-before +after):\n%s", diff)
 	}
-	if _, metrics := second.get(t, "/metrics"); !metricHas(metrics, "events_armed", `outcome="unchanged"`, 5) {
+	if _, metrics := second.get(t, "/metrics"); !metricHas(metrics, "bridge_events_armed", `outcome="unchanged"`, 5) {
 		t.Errorf("the metrics do not show 5 events that changed nothing:\n%s", grep(metrics, "events_armed"))
 	}
 }
@@ -164,7 +165,7 @@ func TestForeignMessagesInTheLogStopNothing(t *testing.T) {
 	if _, sent := w.tickets(t); sent != 2 {
 		t.Errorf("%d tickets were sent, want 2", sent)
 	}
-	if _, metrics := s.get(t, "/metrics"); !metricHas(metrics, "events_refused", `source="acme"`, 6) {
+	if _, metrics := s.get(t, "/metrics"); !metricHas(metrics, "bridge_events_refused", `source="acme"`, 6) {
 		t.Errorf("the metrics do not show 6 refused messages:\n%s", grep(metrics, "events_refused"))
 	}
 	if _, state := w.state(t, bus.StreamEvents); state.Msgs != 10 {
@@ -172,47 +173,66 @@ func TestForeignMessagesInTheLogStopNothing(t *testing.T) {
 	}
 }
 
-func TestAFlushLinksToTheEventsThatItCollapsed(t *testing.T) {
+// TestTheWayOfABurstIsOnePicture: the trace of the first event goes on to the ticket, its window links to the other events,
+// and theirs link to it.
+func TestTheWayOfABurstIsOnePicture(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	spans := tracetest.NewSpanRecorder()
-	w.begin(t, quiet("300ms"), func(ctx context.Context, env *app.Env) error {
-		env.Telemetry.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
+	recorder := tracetest.NewSpanRecorder()
+	w.begin(t, quiet("1s"), func(ctx context.Context, env *app.Env) error {
+		env.Telemetry.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder))
 		return Run(ctx, env)
 	})
 	w.filled(t)
-	cause := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1, 2}, SpanID: trace.SpanID{3}, TraceFlags: trace.FlagsSampled})
-	w.append(trace.ContextWithSpanContext(t.Context(), cause), t, "acme", "", "A")
+	first, second := sampled(1), sampled(2)
+	w.append(trace.ContextWithSpanContext(t.Context(), first), t, "acme", "", "A")
+	w.append(trace.ContextWithSpanContext(t.Context(), second), t, "acme", "", "A")
 	w.append(t.Context(), t, "acme", "", "A", "B")
 	w.ticket(t, "acme A")
 	w.ticket(t, "acme B")
-	var links []string
-	flushes := map[string]bool{}
-	for _, span := range spans.Ended() {
-		if span.Name() != "flush" {
-			continue
+	var spans map[string]sdktrace.ReadOnlySpan
+	bustest.Eventually(t, "the spans of both windows have ended", func() bool {
+		spans = map[string]sdktrace.ReadOnlySpan{}
+		for _, span := range recorder.Ended() {
+			name := span.Name()
+			switch {
+			case name != "arm" && span.SpanContext().TraceID() != first.TraceID():
+				name += " of B"
+			case name == "arm" && span.Parent().TraceID() == second.TraceID():
+				name = "second arm"
+			}
+			spans[name] = span
 		}
-		flushes[traceparent(span.SpanContext())] = true
-		if span.Parent().IsValid() || span.SpanKind() != trace.SpanKindProducer {
-			t.Errorf("a flush is a %v below %v, want a producer with a trace of its own", span.SpanKind(), span.Parent())
-		}
-		for _, link := range span.Links() {
-			links = append(links, traceparent(link.SpanContext))
+		return len(spans) == 6
+	})
+	for child, parent := range map[string]trace.SpanContext{
+		"arm": first, "second arm": second, "window": spans["arm"].SpanContext(), "flush": spans["window"].SpanContext(),
+		"window of B": {}, "flush of B": spans["window of B"].SpanContext(),
+	} {
+		if got := spans[child].Parent().SpanID(); got != parent.SpanID() {
+			t.Errorf("%s is below %s, want %s", child, got, parent.SpanID())
 		}
 	}
-	if want := []string{traceparent(cause)}; len(flushes) != 2 || !cmp.Equal(want, links) {
-		t.Errorf("%d flushes with the links %v, want 2 flushes of which one links to %v", len(flushes), links, want)
+	for from, to := range map[string]string{"window": "second arm", "second arm": "arm"} {
+		if links := spans[from].Links(); len(links) != 1 || links[0].SpanContext.SpanID() != spans[to].SpanContext().SpanID() {
+			t.Errorf("%s links to %v, want the %s", from, links, to)
+		}
 	}
 	stream, state := w.state(t, bus.StreamDue)
+	flushes := []string{traceparent(spans["flush"].SpanContext()), traceparent(spans["flush of B"].SpanContext())}
 	for seq := state.FirstSeq; seq <= state.LastSeq; seq++ {
 		msg, err := stream.GetMsg(calm(t), seq)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Join(msg.Header["traceparent"], "|"); !flushes[got] {
+		if got := strings.Join(msg.Header["traceparent"], "|"); !slices.Contains(flushes, got) {
 			t.Errorf("a ticket has the traceparent %q, want that of its flush", got)
 		}
 	}
+}
+
+func sampled(n byte) trace.SpanContext {
+	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1, n}, SpanID: trace.SpanID{n}, TraceFlags: trace.FlagsSampled, Remote: true})
 }
 
 func traceparent(c trace.SpanContext) string {

@@ -74,7 +74,7 @@ func TestWhatIsSaidOfTheERPWidensTheWindows(t *testing.T) {
 	t.Parallel()
 	server := bustest.Start(t)
 	b, enricher := server.Connect(t, "acme", "other"), server.Connect(t)
-	m, err := newMetrics(noop.NewMeterProvider().Meter(""), func(context.Context) (int64, error) { return 0, nil })
+	m, err := newMetrics(noop.NewMeterProvider().Meter(""), &spans{}, func(context.Context) (int64, error) { return 0, nil })
 	if err != nil {
 		t.Fatal(err)
 	}

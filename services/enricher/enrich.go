@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -123,6 +124,7 @@ func (e *enricher) handle(ctx context.Context, msg jetstream.Msg) bus.Verdict {
 		return e.wait(ctx, k, busy)
 	}
 	f := fault.Of(err)
+	span.SetStatus(codes.Error, f.Reason)
 	wait, attempts := e.retries.Failed(k, f.RetryAfter)
 	e.metrics.retried(ctx, k, f.Reason)
 	e.logger.WarnContext(ctx, "read will be tried again", "source", k.Source, "kind", string(k.Kind),

@@ -22,7 +22,7 @@ type metrics struct {
 func newMetrics(meter metric.Meter) (*metrics, error) {
 	m := &metrics{}
 	var errs [4]error
-	m.reads, errs[0] = meter.Float64Histogram("erp.reads", metric.WithUnit("s"),
+	m.reads, errs[0] = meter.Float64Histogram("erp.read.duration", metric.WithUnit("s"),
 		metric.WithDescription("Duration of reads in the ERP, by source, kind and result"))
 	m.retries, errs[1] = meter.Int64Counter("erp.retries", metric.WithUnit("{read}"),
 		metric.WithDescription("Reads put off, by source and reason"))

@@ -76,8 +76,12 @@ func Run(ctx context.Context, env *app.Env) error {
 		return err
 	}
 	defer p.Close()
-	metrics, err := newMetrics(env.Telemetry.Meter("enricher"))
+	meter := env.Telemetry.Meter("enricher")
+	metrics, err := newMetrics(meter)
 	if err != nil {
+		return err
+	}
+	if err := p.Bus.ObserveConsumers(meter, bus.StageEnrich, source.Names(sources)); err != nil {
 		return err
 	}
 	gates, err := pauseGates(ctx, p.Bus, sources, env.Logger)
@@ -87,7 +91,7 @@ func Run(ctx context.Context, env *app.Env) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range sources {
 		g := gate.New(gate.Options{})
-		if err := g.Observe(env.Telemetry.Meter("enricher"), pause.Source(s.Name)); err != nil {
+		if err := g.Observe(meter, pause.Source(s.Name)); err != nil {
 			return err
 		}
 		paused := gates[s.Name]
@@ -103,6 +107,9 @@ func Run(ctx context.Context, env *app.Env) error {
 			pace:       pressure.NewPace(s.Timeout),
 			propagator: env.Telemetry.Propagator, tracer: env.Telemetry.Tracer("enricher"),
 			goneConfirm: cfg.GoneConfirm, minAge: s.MinAge, logger: env.Logger, metrics: metrics,
+		}
+		if err := errors.Join(e.quota.Observe(meter, pause.Source(s.Name)), paused.Observe(meter)); err != nil {
+			return err
 		}
 		workers := &bus.Workers{
 			Open: func(ctx context.Context) (jetstream.Consumer, error) {

@@ -15,6 +15,7 @@ import (
 
 	"go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/enneo-ai/enneo-bridge/libs/config"
 	"github.com/enneo-ai/enneo-bridge/libs/eventlog"
@@ -38,7 +39,7 @@ func unconnected(t testing.TB, changes map[string]string, trusted ...string) (*i
 		t.Fatal(err)
 	}
 	in := &intake{
-		propagator: propagation.TraceContext{}, maxBody: 1 << 16, maxEvents: 20,
+		propagator: propagation.TraceContext{}, tracer: tracenoop.NewTracerProvider().Tracer(""), maxBody: 1 << 16, maxEvents: 20,
 		logger: slog.New(slog.DiscardHandler), metrics: m,
 	}
 	in.guard(t.Context(), sources, networks)

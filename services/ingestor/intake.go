@@ -15,7 +15,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/enneo-ai/enneo-bridge/libs/durability"
 	"github.com/enneo-ai/enneo-bridge/libs/eventlog"
@@ -39,6 +42,7 @@ type intake struct {
 	now        func() time.Time
 	pipeline   atomic.Pointer[pipeline.Pipeline] // nil until the log is there
 	propagator propagation.TextMapPropagator
+	tracer     trace.Tracer
 	maxBody    int64
 	maxEvents  int
 	logger     *slog.Logger
@@ -178,6 +182,9 @@ func (in *intake) store(ctx context.Context, src *source.Source, t told) (receip
 		}
 		in.logger.WarnContext(ctx, "webhook without an identifier kept as a dead letter", "source", src.Name, "reason", s.reason, "detail", s.message)
 	}
+	ctx, span := in.tracer.Start(ctx, "append", trace.WithSpanKind(trace.SpanKindProducer),
+		trace.WithAttributes(attribute.String("source", src.Name), attribute.Int("events", len(t.changes))))
+	defer span.End()
 	events := make([]eventlog.Event, len(t.changes))
 	for i, c := range t.changes {
 		event, err := eventlog.NewEvent(ctx, in.propagator, c)
@@ -189,6 +196,7 @@ func (in *intake) store(ctx context.Context, src *source.Source, t told) (receip
 	}
 	acks, errs := p.Log.Append(ctx, events)
 	if err := errors.Join(errs...); err != nil {
+		span.SetStatus(codes.Error, "not appended")
 		return receipt{}, err
 	}
 	for _, ack := range acks {

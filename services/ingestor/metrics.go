@@ -21,13 +21,13 @@ func newMetrics(meter metric.Meter) (*metrics, error) {
 	var errs [5]error
 	m.requests, errs[0] = meter.Int64Counter("webhooks", metric.WithUnit("{request}"),
 		metric.WithDescription("Requests answered, by source and status"))
-	m.events, errs[1] = meter.Int64Counter("events", metric.WithUnit("{event}"),
+	m.events, errs[1] = meter.Int64Counter("webhook.events", metric.WithUnit("{event}"),
 		metric.WithDescription("What the requests told, by source and result: accepted, duplicate, unrecognised"))
-	m.failures, errs[2] = meter.Int64Counter("webhook_failed_attempts", metric.WithUnit("{request}"),
+	m.failures, errs[2] = meter.Int64Counter("webhook.failed.attempts", metric.WithUnit("{request}"),
 		metric.WithDescription("Requests that were not authenticated, by source, method and reason: missing, wrong, malformed, expired, address"))
-	m.previous, errs[3] = meter.Int64Counter("webhook_previous_secret", metric.WithUnit("{request}"),
+	m.previous, errs[3] = meter.Int64Counter("webhook.previous.secret", metric.WithUnit("{request}"),
 		metric.WithDescription("Requests that only the previous secret authenticated, by source; a rotation is done when it stands still"))
-	m.throttle, errs[4] = meter.Int64Counter("webhook_throttled", metric.WithUnit("{request}"),
+	m.throttle, errs[4] = meter.Int64Counter("webhook.throttled", metric.WithUnit("{request}"),
 		metric.WithDescription("Authenticated requests that were refused with 429 because of WEBHOOK_RATE, by source"))
 	for _, err := range errs {
 		if err != nil {

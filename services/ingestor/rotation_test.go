@@ -48,7 +48,7 @@ func TestARotationIsSeenInMetricsAndNoSecretAnywhere(t *testing.T) {
 		"TRUSTED_PROXIES": "127.0.0.1,::1",
 	})
 	for _, source := range []string{"plain", "signed"} {
-		if got := s.series(t, "webhook_previous_secret_total", `source="`+source+`"`); got != "0" {
+		if got := s.series(t, "bridge_webhook_previous_secret_total", `source="`+source+`"`); got != "0" {
 			t.Errorf("%s: the counter of the previous secret is %q before any request, want 0", source, got)
 		}
 	}
@@ -97,16 +97,16 @@ func TestARotationIsSeenInMetricsAndNoSecretAnywhere(t *testing.T) {
 		labels []string
 		want   string
 	}{
-		{"webhook_previous_secret_total", []string{`source="plain"`}, "4"},
-		{"webhook_previous_secret_total", []string{`source="signed"`}, "1"},
-		{"webhook_previous_secret_total", []string{`source="address"`}, ""},
-		{"webhook_failed_attempts_total", []string{`source="plain"`, `method="header"`, `reason="wrong"`}, "1"},
-		{"webhook_failed_attempts_total", []string{`source="plain"`, `method="path"`, `reason="wrong"`}, "22"},
-		{"webhook_failed_attempts_total", []string{`source="signed"`, `method="hmac"`, `reason="wrong"`}, "1"},
-		{"webhook_failed_attempts_total", []string{`source="signed"`, `method="hmac"`, `reason="malformed"`}, "1"},
-		{"webhook_failed_attempts_total", []string{`source="signed"`, `method="hmac"`, `reason="expired"`}, "1"},
-		{"webhook_failed_attempts_total", []string{`source="signed"`, `method=""`, `reason="missing"`}, "1"},
-		{"webhook_failed_attempts_total", []string{`source="address"`, `method="ip"`, `reason="address"`}, "2"},
+		{"bridge_webhook_previous_secret_total", []string{`source="plain"`}, "4"},
+		{"bridge_webhook_previous_secret_total", []string{`source="signed"`}, "1"},
+		{"bridge_webhook_previous_secret_total", []string{`source="address"`}, ""},
+		{"bridge_webhook_failed_attempts_total", []string{`source="plain"`, `method="header"`, `reason="wrong"`}, "1"},
+		{"bridge_webhook_failed_attempts_total", []string{`source="plain"`, `method="path"`, `reason="wrong"`}, "22"},
+		{"bridge_webhook_failed_attempts_total", []string{`source="signed"`, `method="hmac"`, `reason="wrong"`}, "1"},
+		{"bridge_webhook_failed_attempts_total", []string{`source="signed"`, `method="hmac"`, `reason="malformed"`}, "1"},
+		{"bridge_webhook_failed_attempts_total", []string{`source="signed"`, `method="hmac"`, `reason="expired"`}, "1"},
+		{"bridge_webhook_failed_attempts_total", []string{`source="signed"`, `method=""`, `reason="missing"`}, "1"},
+		{"bridge_webhook_failed_attempts_total", []string{`source="address"`, `method="ip"`, `reason="address"`}, "2"},
 	} {
 		if got := s.series(t, tc.name, tc.labels...); got != tc.want {
 			t.Errorf("%s %v is %q, want %q", tc.name, tc.labels, got, tc.want)

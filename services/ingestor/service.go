@@ -62,7 +62,8 @@ func Run(ctx context.Context, env *app.Env) error {
 	var cfg Config
 	err := config.Load(ctx, env.Lookuper, &cfg)
 	in := &intake{
-		propagator: env.Telemetry.Propagator, maxBody: cfg.MaxBody, maxEvents: cfg.MaxEvents, logger: env.Logger,
+		propagator: env.Telemetry.Propagator, tracer: env.Telemetry.Tracer("ingestor"),
+		maxBody: cfg.MaxBody, maxEvents: cfg.MaxEvents, logger: env.Logger,
 	}
 	// Before anything that takes time: without a check the process counts as ready.
 	env.Health.Add("log", in.found(time.Now().Add(cfg.StartWait)))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
@@ -128,6 +129,7 @@ func (d *deliverer) handle(ctx context.Context, msg jetstream.Msg) bus.Verdict {
 		return bus.Again(early.pause)
 	}
 	f := fault.Of(err)
+	span.SetStatus(codes.Error, f.Reason)
 	wait, attempts := d.retries.Failed(k, f.RetryAfter)
 	d.metrics.retried(ctx, f.Reason)
 	d.logger.WarnContext(ctx, "delivery to enneo will be tried again", "source", k.Source, "kind", string(k.Kind),

@@ -21,14 +21,15 @@ type metrics struct {
 	retries   metric.Int64Counter
 	takeovers metric.Int64Counter
 	lostTurns metric.Int64Counter
+	dead      metric.Int64Counter
 }
 
 func newMetrics(meter metric.Meter) (*metrics, error) {
 	m := &metrics{}
-	var errs [6]error
-	m.requests, errs[0] = meter.Float64Histogram("enneo.requests", metric.WithUnit("s"),
+	var errs [7]error
+	m.requests, errs[0] = meter.Float64Histogram("enneo.request.duration", metric.WithUnit("s"),
 		metric.WithDescription("Duration of requests to Enneo, by operation, kind and result"))
-	m.outcomes, errs[1] = meter.Int64Counter("settled", metric.WithUnit("{key}"),
+	m.outcomes, errs[1] = meter.Int64Counter("keys.settled", metric.WithUnit("{key}"),
 		metric.WithDescription("Keys settled, by source, kind and outcome"))
 	m.freshness, errs[2] = meter.Float64Histogram("freshness", metric.WithUnit("s"),
 		metric.WithDescription("Time from the newest covered event in the log to its settlement"))
@@ -38,6 +39,8 @@ func newMetrics(meter metric.Meter) (*metrics, error) {
 		metric.WithDescription("Turns taken over from a holder that did not come back"))
 	m.lostTurns, errs[5] = meter.Int64Counter("turns.lost", metric.WithUnit("{turn}"),
 		metric.WithDescription("Turns that were lost while a request was under way"))
+	m.dead, errs[6] = meter.Int64Counter("dead.letters", metric.WithUnit("{key}"),
+		metric.WithDescription("Keys that became dead letters, by source, kind and reason"))
 	for _, err := range errs {
 		if err != nil {
 			return nil, fmt.Errorf("make instrument: %w", err)
@@ -72,6 +75,11 @@ func (m *metrics) requested(ctx context.Context, k key.Key, s *bridgev1.Snapshot
 
 func (m *metrics) retried(ctx context.Context, reason string) {
 	m.retries.Add(ctx, 1, metric.WithAttributes(attribute.String("reason", reason)))
+}
+
+func (m *metrics) died(ctx context.Context, k key.Key, reason string) {
+	m.dead.Add(ctx, 1, metric.WithAttributes(
+		attribute.String("source", k.Source), attribute.String("kind", string(k.Kind)), attribute.String("reason", reason)))
 }
 
 func (m *metrics) takenOver(ctx context.Context) { m.takeovers.Add(ctx, 1) }

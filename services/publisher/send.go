@@ -157,6 +157,7 @@ func (d *deliverer) conclude(ctx context.Context, a attempt, f *fault.Fault) err
 	case settled:
 		if outcome == bridgev1.Outcome_OUTCOME_DEAD_LETTER {
 			d.witness.Forget(a.key)
+			d.metrics.died(ctx, a.key, f.Reason)
 		}
 		d.metrics.settled(ctx, a.key, outcome, a.snapshot)
 	case outcome == bridgev1.Outcome_OUTCOME_UNSPECIFIED:

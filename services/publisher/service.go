@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
@@ -49,7 +50,7 @@ type Config struct {
 	Rate        float64 `env:"ENNEO_RATE, default=0" desc:"Requests to Enneo per second, of all replicas and sources together; 0 for any number"`
 	Redis       redisx.Config
 	LeaseMargin time.Duration `env:"ENNEO_LEASE_MARGIN, default=5s" desc:"How much longer a process may hold a key's turn than a request may take: room for storing what it is about to do and how that ended. Whoever takes over from a process that died waits that much longer"`
-	DriftEvery  time.Duration `env:"DRIFT_EVERY, default=15m" desc:"Mode import: how often one settled contract of each source, chosen at random, is read in Enneo and compared with what was sent there (metric enneo_drift_total); 0 never"`
+	DriftEvery  time.Duration `env:"DRIFT_EVERY, default=15m" desc:"Mode import: how often one settled contract of each source, chosen at random, is read in Enneo and compared with what was sent there (metric bridge_enneo_drift_total); 0 never"`
 	Brake       brake.Config
 	Enneo       mind.Config
 	Windows     pipeline.Windows
@@ -116,17 +117,18 @@ func Run(ctx context.Context, env *app.Env) error {
 		return err
 	}
 	defer p.Close()
-	metrics, err := newMetrics(env.Telemetry.Meter("publisher"))
+	meter := env.Telemetry.Meter("publisher")
+	metrics, err := newMetrics(meter)
 	if err != nil {
 		return err
 	}
-	looks, err := newDriftCounter(env.Telemetry.Meter("publisher"))
+	looks, err := newDriftCounter(meter)
 	if err != nil {
 		return err
 	}
 	// One gate for all sources, and one pace: they share the target.
 	g := gate.New(gate.Options{})
-	if err := g.Observe(env.Telemetry.Meter("publisher"), pause.Enneo); err != nil {
+	if err := g.Observe(meter, pause.Enneo); err != nil {
 		return err
 	}
 	seen := witness.New(time.Now)
@@ -144,6 +146,9 @@ func Run(ctx context.Context, env *app.Env) error {
 		return err
 	}
 	limits := quota.New(rdb, "enneo", quota.Limits{Rate: cfg.Rate}, env.Logger)
+	if err := observe(meter, p.Bus, sources, limits, paused); err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range sources {
 		d := &deliverer{
@@ -173,6 +178,12 @@ func Run(ctx context.Context, env *app.Env) error {
 	group.Go(func() error { return paused.Follow(ctx) })
 	group.Go(func() error { return p.Follow(ctx) })
 	return group.Wait()
+}
+
+// observe shows in metrics what bounds the deliveries.
+func observe(meter metric.Meter, b *bus.Bus, sources []*source.Source, limits *quota.Quota, paused *pause.Gate) error {
+	return errors.Join(
+		b.ObserveConsumers(meter, bus.StagePublish, source.Names(sources)), limits.Observe(meter, pause.Enneo), paused.Observe(meter))
 }
 
 // order is the order in which Enneo gets a contract and its customer. Only an import creates anything.

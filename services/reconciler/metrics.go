@@ -22,11 +22,11 @@ type metrics struct {
 func newMetrics(meter metric.Meter) (*metrics, error) {
 	m := &metrics{}
 	var errs [3]error
-	m.pages, errs[0] = meter.Float64Histogram("reconcile.pages", metric.WithUnit("s"),
+	m.pages, errs[0] = meter.Float64Histogram("reconcile.page.duration", metric.WithUnit("s"),
 		metric.WithDescription("Duration of requests for pages of lists, by source, operation and result"))
 	m.keys, errs[1] = meter.Int64Counter("reconcile.keys", metric.WithUnit("{key}"),
 		metric.WithDescription("Keys that were compared, by source and result"))
-	m.runs, errs[2] = meter.Float64Histogram("reconcile.runs", metric.WithUnit("s"),
+	m.runs, errs[2] = meter.Float64Histogram("reconcile.run.duration", metric.WithUnit("s"),
 		metric.WithDescription("Duration of runs, by source, mode and result"))
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("make instrument: %w", err)

@@ -75,7 +75,7 @@ func windowText(w *windows.Window) string {
 	if !w.Oldest().IsZero() {
 		row("oldest event", "%s", when(w.Oldest()))
 	}
-	trace := w.Open.TraceParent
+	traces := w.Open.TraceParents
 	if w.Claim != nil {
 		row("claimed", "%d events up to %s, due %s", w.Claim.Count, w.Claim.Position, when(w.Claim.Due))
 		if w.Claim.Until.After(w.Now) {
@@ -83,8 +83,8 @@ func windowText(w *windows.Window) string {
 		} else {
 			row("lease ended", "%s", when(w.Claim.Until))
 		}
-		if trace == "" {
-			trace = w.Claim.TraceParent
+		if len(w.Claim.TraceParents) > 0 {
+			traces = w.Claim.TraceParents
 		}
 	}
 	if !w.Open.First.IsZero() {
@@ -103,8 +103,9 @@ func windowText(w *windows.Window) string {
 	if w.Urgent {
 		row("urgent", "no further event puts it off")
 	}
-	if trace != "" {
-		row("trace", "%s", strings.Split(trace, "-")[1])
+	if len(traces) > 0 {
+		// The flush goes on in the trace of the first event, and links to the others.
+		row("trace", "%s", strings.Split(traces[0], "-")[1])
 	}
 	if w.Unscheduled {
 		row("schedule", "missing: no debouncer sees it; \"bridge windows flush %s\" puts it back", w.Key)

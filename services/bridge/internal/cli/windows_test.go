@@ -95,7 +95,7 @@ func shownWindows(t *testing.T) []windows.Window {
 	}
 	open, due, claimed, lost, paused, cooling := one("VN-1", 70), one("VN-2", 71), one("VN-3", 72), one("VN-4", 73), one("VN-5", 74), one("12/3", 75)
 	open.Open = events(4*time.Second, 10*time.Second, 3)
-	open.Open.TraceParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	open.Open.TraceParents = []string{"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 	due.Open = events(time.Minute, 15*time.Second, 12)
 	due.Unscheduled = true
 	claimed.Open = events(time.Second, 10*time.Second, 1)

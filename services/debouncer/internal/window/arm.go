@@ -33,7 +33,8 @@ type Arm struct {
 	Quiet, MaxWait time.Duration
 	// Urgent events are due at once; then the window cools down for one quiet period, in which they count like others.
 	Urgent bool
-	// TraceParent is the W3C traceparent of the event. It is kept only if its sampled flag is set.
+	// TraceParent is the W3C traceparent of the event. It is kept only if its sampled flag is set, and not all of
+	// more than eight are.
 	TraceParent string
 }
 
@@ -62,6 +63,9 @@ type ArmResult struct {
 	// Outcomes and Errs have one entry for each item, in their order. Only an item without an error may be acknowledged.
 	Outcomes []Outcome
 	Errs     []error
+	// Traces has for each item with a sampled TraceParent that has extended a window the traceparent of the window's first
+	// sampled event, unless it is the item's own; it is nil if there is none. In that trace the window will be flushed.
+	Traces map[int]string
 	// Hints are for the Scheduler, one for each shard touched.
 	Hints []Hint
 	// Emptied tells that a shard has lost its windows since the last Refill.
@@ -84,6 +88,7 @@ func (s *Store) Arm(ctx context.Context, items []Arm) (ArmResult, error) {
 	}
 	for i, r := range s.run(ctx, s.scripts.arm, batches.calls) {
 		c := batches.calls[i]
+		traces := r.takeTraces()
 		codes, err := r.codes(len(c.items), 3)
 		if r.err != nil {
 			err = r.err
@@ -94,6 +99,12 @@ func (s *Store) Arm(ctx context.Context, items []Arm) (ArmResult, error) {
 				continue
 			}
 			result.Outcomes[item] = Unchanged + Outcome(codes[j])
+			if trace, ok := traces[j]; ok {
+				if result.Traces == nil {
+					result.Traces = map[int]string{}
+				}
+				result.Traces[item] = trace
+			}
 		}
 		if hint, ok := r.hint(c.shard); err == nil && ok {
 			result.Hints = append(result.Hints, hint)

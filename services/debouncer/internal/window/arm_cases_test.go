@@ -1,6 +1,7 @@
 package window
 
 import (
+	"strings"
 	"time"
 
 	"github.com/enneo-ai/enneo-bridge/libs/key"
@@ -131,14 +132,38 @@ func armCases() []scriptCase {
 			nil,
 		},
 		{
-			"arm keeps the trace of the newest sampled event", 1000,
+			"arm keeps the traces of the sampled events", 1000,
 			inRedis{map[string]string{"A": "1 7 1000 10 1 0 " + packed}, map[string]int64{"A": 1010}},
 			arm(
 				Arm{Key: keyA, Position: at(1, 8), Quiet: q, MaxWait: m, TraceParent: sampled2},
 				Arm{Key: keyA, Position: at(1, 9), Quiet: q, MaxWait: m, TraceParent: unsampled},
 			),
-			summary{[]Outcome{Extended, Extended}, next(10)},
-			inRedis{map[string]string{"A": "1 9 1000 10 3 0 " + packed2}, map[string]int64{"A": 1010}},
+			summary{traced{[]Outcome{Extended, Extended}, map[int]string{0: sampled}}, next(10)},
+			inRedis{map[string]string{"A": "1 9 1000 10 3 0 " + packed + packed2}, map[string]int64{"A": 1010}},
+			nil,
+		},
+		{
+			"arm keeps one trace for the events of one request", 1000,
+			inRedis{map[string]string{"A": "1 7 1000 10 1 0 " + packed}, map[string]int64{"A": 1010}},
+			arm(Arm{Key: keyA, Position: at(1, 8), Quiet: q, MaxWait: m, TraceParent: sampled}),
+			summary{[]Outcome{Extended}, next(10)},
+			inRedis{map[string]string{"A": "1 8 1000 10 2 0 " + packed}, map[string]int64{"A": 1010}},
+			nil,
+		},
+		{
+			"arm keeps the first trace and the newest seven", 1000,
+			inRedis{map[string]string{"A": "1 7 1000 10 8 0 " + packed + packed2 + strings.Repeat("x", 6*traceSize)}, map[string]int64{"A": 1010}},
+			arm(Arm{Key: keyA, Position: at(1, 8), Quiet: q, MaxWait: m, TraceParent: sampled2}),
+			summary{traced{[]Outcome{Extended}, map[int]string{0: sampled}}, next(10)},
+			inRedis{map[string]string{"A": "1 8 1000 10 9 0 " + packed + strings.Repeat("x", 6*traceSize) + packed2}, map[string]int64{"A": 1010}},
+			nil,
+		},
+		{
+			"arm drops the trace that an older version has kept", 1000,
+			inRedis{map[string]string{"A": "1 7 1000 10 1 0 CvdlGRbNQ92ESOshHIAxnLeta3FpIDMxAQ"}, map[string]int64{"A": 1010}},
+			arm(Arm{Key: keyA, Position: at(1, 8), Quiet: q, MaxWait: m, TraceParent: sampled2}),
+			summary{[]Outcome{Extended}, next(10)},
+			inRedis{map[string]string{"A": "1 8 1000 10 2 0 " + packed2}, map[string]int64{"A": 1010}},
 			nil,
 		},
 		{

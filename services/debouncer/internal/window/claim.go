@@ -18,8 +18,8 @@ type Window struct {
 	First, Due time.Time
 	// Collapsed is the number of events that the window stands for, without duplicates.
 	Collapsed uint64
-	// TraceParent is the W3C traceparent of the newest sampled event, empty if none was sampled.
-	TraceParent string
+	// TraceParents are the W3C traceparents of sampled events, oldest first: the first of the window, and the newest seven.
+	TraceParents []string
 
 	token string
 }
@@ -105,12 +105,12 @@ func parseWindow(fields []any, token string) (Window, string, error) {
 		k = key.Key{}
 	}
 	return Window{
-		Key:         k,
-		Position:    position.Position{Epoch: uint64(n[0]), Sequence: uint64(n[1])},
-		First:       time.UnixMilli(n[2]),
-		Due:         time.UnixMilli(n[3]),
-		Collapsed:   uint64(n[4]),
-		TraceParent: unpackTrace(trace),
-		token:       token,
+		Key:          k,
+		Position:     position.Position{Epoch: uint64(n[0]), Sequence: uint64(n[1])},
+		First:        time.UnixMilli(n[2]),
+		Due:          time.UnixMilli(n[3]),
+		Collapsed:    uint64(n[4]),
+		TraceParents: unpackTraces(trace),
+		token:        token,
 	}, name, nil
 }

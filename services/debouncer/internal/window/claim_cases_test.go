@@ -21,7 +21,7 @@ func claimCases() []scriptCase {
 			inRedis{map[string]string{"A": "1 7 1000 10 3 0 " + packed2}, map[string]int64{"A": 1010}},
 			claim(5, time.Second),
 			Claimed{
-				Windows: []Window{{Key: keyA, Position: at(1, 7), First: ms(1000), Due: ms(1010), Collapsed: 3, TraceParent: sampled2}},
+				Windows: []Window{{Key: keyA, Position: at(1, 7), First: ms(1000), Due: ms(1010), Collapsed: 3, TraceParents: []string{sampled2}}},
 				Now:     ms(1010), Next: time.Second, HasNext: true,
 			},
 			inRedis{map[string]string{"A": "1 7 0 0 0 0 - 2010 TOKEN 1 7 1000 10 3 " + packed2}, map[string]int64{"A": 2010}},
@@ -85,7 +85,7 @@ func claimCases() []scriptCase {
 			inRedis{map[string]string{"A": "1 7 0 0 0 0 - 2500 TOK 1 7 1000 500 2 " + packed}, map[string]int64{"A": 2500}},
 			claim(5, time.Second),
 			Claimed{
-				Windows: []Window{{Key: keyA, Position: at(1, 7), First: ms(1000), Due: ms(1500), Collapsed: 2, TraceParent: sampled}},
+				Windows: []Window{{Key: keyA, Position: at(1, 7), First: ms(1000), Due: ms(1500), Collapsed: 2, TraceParents: []string{sampled}}},
 				Now:     ms(2500), Next: time.Second, HasNext: true,
 			},
 			inRedis{map[string]string{"A": "1 7 0 0 0 0 - 3500 TOKEN 1 7 1000 500 2 " + packed}, map[string]int64{"A": 3500}},
@@ -193,11 +193,11 @@ func claimCases() []scriptCase {
 			[]string{"0 0"},
 		},
 		{
-			"release keeps the newest trace", 1600,
+			"release keeps the traces, the older ones first", 1600,
 			inRedis{map[string]string{"A": "1 9 1600 9 1 0 " + packed2 + " 2500 TOK 1 7 1000 500 2 " + packed}, map[string]int64{"A": 2500}},
 			release(0, done),
 			summary{[]Completion{Done}, next(0)},
-			inRedis{map[string]string{"A": "1 9 1000 500 3 0 " + packed2}, map[string]int64{"A": 1500}},
+			inRedis{map[string]string{"A": "1 9 1000 500 3 0 " + packed + packed2}, map[string]int64{"A": 1500}},
 			[]string{"0 0"},
 		},
 		{

@@ -40,9 +40,10 @@
 //	5 n         events since first
 //	6 cool      urgent events: > 0 ms until which the window cools down; < 0 an urgent event waits, and its flush starts
 //	            a cool-down of that length
-//	7 trace     trace parent of the newest sampled event since first, packed (see packTrace), or "-"
+//	7 traces    of the sampled events since first, 32 characters each (see packTrace): the first of them and the newest
+//	            seven; or "-"
 //	8 held      ms until which a lease, or the pause after a failed flush, keeps the window from being claimed
-//	9 to 15     of the claim: token, epoch, sequence, first, wait, n, trace
+//	9 to 15     of the claim: token, epoch, sequence, first, wait, n, traces
 //
 // A window with neither events nor a claim cools down; the next claim after that removes it.
 //

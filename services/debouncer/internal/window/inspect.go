@@ -44,8 +44,8 @@ type Events struct {
 	First, Due time.Time
 	// Count is their number, without duplicates.
 	Count uint64
-	// TraceParent is the W3C traceparent of the newest sampled one, empty if none was sampled.
-	TraceParent string
+	// TraceParents are the W3C traceparents of the first and the newest sampled ones, oldest first.
+	TraceParents []string
 }
 
 // Lease is what a claim has taken and not completed yet.
@@ -223,7 +223,7 @@ func parseView(name, state string, now time.Time) (View, bool) {
 		}
 	}
 	if len(fields) > 6 {
-		v.Open.TraceParent = unpackTrace(fields[6])
+		v.Open.TraceParents = unpackTraces(fields[6])
 	}
 	var held int64
 	if len(fields) >= unclaimedCount {
@@ -232,7 +232,7 @@ func parseView(name, state string, now time.Time) (View, bool) {
 	switch {
 	case len(fields) >= claimCount:
 		v.Claim = &Lease{Position: f.position(9), Events: f.events(11), Until: time.UnixMilli(held)}
-		v.Claim.TraceParent = unpackTrace(fields[14])
+		v.Claim.TraceParents = unpackTraces(fields[14])
 	case held != 0:
 		v.PausedUntil = time.UnixMilli(held)
 	}

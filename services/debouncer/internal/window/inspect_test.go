@@ -39,7 +39,7 @@ var viewCases = []struct {
 	},
 	{
 		"open with a trace while it cools down", "1 7 1000 500 2 1500 " + packed, 1200,
-		View{Position: at(1, 7), Open: Events{First: ms(1000), Due: ms(1500), Count: 2, TraceParent: sampled}, CoolsUntil: ms(1500)},
+		View{Position: at(1, 7), Open: Events{First: ms(1000), Due: ms(1500), Count: 2, TraceParents: []string{sampled}}, CoolsUntil: ms(1500)},
 		StateOpen, 1500, 2, 1000,
 	},
 	{
@@ -58,7 +58,7 @@ var viewCases = []struct {
 	{
 		"claimed", "1 7 0 0 0 0 - 2500 TOK 1 7 1000 500 2 " + packed, 2499,
 		View{Position: at(1, 7), Claim: &Lease{
-			Events: Events{First: ms(1000), Due: ms(1500), Count: 2, TraceParent: sampled}, Position: at(1, 7), Until: ms(2500),
+			Events: Events{First: ms(1000), Due: ms(1500), Count: 2, TraceParents: []string{sampled}}, Position: at(1, 7), Until: ms(2500),
 		}},
 		StateClaimed, 2500, 2, 1000,
 	},

@@ -81,7 +81,7 @@ func (p *player) step(ctx context.Context, s step) error {
 			a := p.event(modelKey(item.Key), at(p.epoch, max(1, p.sequence-min(p.sequence-1, item.Back))))
 			a.Urgent = item.Urgent
 			if item.Traced {
-				a.TraceParent = fmt.Sprintf("00-0af7651916cd43dd8448eb211c80319c-%016x-01", p.sequence)
+				a.TraceParent = fmt.Sprintf("00-0af7651916cd43dd8448eb211c80319c-%08x%08x-01", p.epoch, p.sequence)
 			}
 			p.last = append(p.last, a)
 			p.append(a)
@@ -171,8 +171,8 @@ func (p *player) claim(ctx context.Context, limit int) (int, error) {
 		p.claims = append(p.claims, w)
 	}
 	want := p.reference.claim(limit, token, p.now(), modelLease)
-	if !slices.Equal(want, claimed.Windows) {
-		return 0, fmt.Errorf("claimed windows (-want +got):\n%s", cmp.Diff(want, claimed.Windows, cmp.AllowUnexported(Window{})))
+	if diff := cmp.Diff(want, claimed.Windows, cmp.AllowUnexported(Window{})); diff != "" {
+		return 0, fmt.Errorf("claimed windows (-want +got):\n%s", diff)
 	}
 	if claimed.Orphans != 0 {
 		return 0, fmt.Errorf("%d orphans", claimed.Orphans)

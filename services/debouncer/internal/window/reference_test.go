@@ -19,7 +19,7 @@ type reference struct {
 type refEvents struct {
 	first, due int64
 	n          uint64
-	trace      string
+	traces     []string
 }
 
 type refWindow struct {
@@ -40,10 +40,25 @@ type refClaim struct {
 // older puts events in front of the ones that came later.
 func (e refEvents) older(f refEvents) refEvents {
 	e.n += f.n
-	if f.trace != "" {
-		e.trace = f.trace
-	}
+	e.traces = bounded(slices.Concat(e.traces, f.traces))
 	return e
+}
+
+// bounded keeps the first and the newest of traces.
+func bounded(traces []string) []string {
+	if len(traces) <= MaxTraces {
+		return traces
+	}
+	return slices.Concat(traces[:1], traces[len(traces)-MaxTraces+1:])
+}
+
+// packed are traces as they stand in Redis.
+func (e refEvents) packed() string {
+	var text string
+	for _, trace := range e.traces {
+		text += packTrace(trace)
+	}
+	return cmp.Or(text, noTrace)
 }
 
 // score is what the schedule says. The end of a pause stays there after it is over, until the next event.
@@ -89,7 +104,7 @@ func (r reference) arm(a Arm, now int64) Outcome {
 	w.position, w.open.due = a.Position, due
 	w.open.n++
 	if a.TraceParent != "" {
-		w.open.trace = a.TraceParent
+		w.open.traces = bounded(slices.Concat(w.open.traces, []string{a.TraceParent}))
 	}
 	if w.claim == nil && w.heldUntil <= now {
 		w.heldUntil = 0
@@ -125,7 +140,7 @@ func (r reference) claim(limit int, token string, now, length int64) []Window {
 		w.open, w.heldUntil = refEvents{}, now+length
 		claimed = append(claimed, Window{
 			Key: k, Position: w.position, First: time.UnixMilli(events.first), Due: time.UnixMilli(events.due),
-			Collapsed: events.n, TraceParent: events.trace, token: token,
+			Collapsed: events.n, TraceParents: events.traces, token: token,
 		})
 	}
 	return claimed
@@ -186,7 +201,7 @@ func (r reference) contents() contents {
 			cool = -w.urgent
 		}
 		text := fmt.Sprintf("%d %d %s", w.position.Epoch, w.position.Sequence, w.open.numbers())
-		trace := packTrace(w.open.trace)
+		trace := w.open.packed()
 		if cool != 0 || trace != noTrace || w.heldUntil != 0 {
 			text += fmt.Sprintf(" %d %s", cool, trace)
 		}
@@ -195,7 +210,7 @@ func (r reference) contents() contents {
 		}
 		if w.claim != nil {
 			text += fmt.Sprintf(" TOKEN %d %d %s %s", w.claim.position.Epoch, w.claim.position.Sequence,
-				w.claim.events.numbers(), packTrace(w.claim.events.trace))
+				w.claim.events.numbers(), w.claim.events.packed())
 		}
 		c.Windows[k.String()], c.Due[k.String()] = text, w.score()
 	}

@@ -247,9 +247,29 @@ func TestTwoStoresAtOnceLoseNothingAndNeverOverlap(t *testing.T) {
 	}
 }
 
-// A million open windows have to fit into a small Redis.
-func TestAWindowNeedsAtMost260Bytes(t *testing.T) {
+// A million open windows have to fit into a small Redis. Each sampled event costs 32 bytes more, up to eight of them.
+func TestAWindowNeedsAtMost260BytesAndFewMoreForItsTraces(t *testing.T) {
 	t.Parallel()
+	for traces, tc := range map[int]struct {
+		windows int
+		most    float64
+	}{
+		0:             {60000, 260}, // in one shard: as full as each of 16 shards with a million windows
+		1:             {60000, 300},
+		MaxTraces + 1: {15000, 550}, // as full as a table of that size is
+	} {
+		t.Run(fmt.Sprintf("%d traces", traces), func(t *testing.T) {
+			t.Parallel()
+			if got := bytesPerWindow(t, tc.windows, traces); got > tc.most {
+				t.Errorf("%.0f bytes per window, want at most %.0f", got, tc.most)
+			}
+		})
+	}
+}
+
+// bytesPerWindow opens n windows in one shard, each with as many sampled events, or with one event that is not sampled.
+func bytesPerWindow(t *testing.T, n, traces int) float64 {
+	t.Helper()
 	rdb := redistest.Open(t)
 	s := openStore(t, rdb, 1)
 	used := func() int {
@@ -263,23 +283,26 @@ func TestAWindowNeedsAtMost260Bytes(t *testing.T) {
 		}
 		return n
 	}
-	const n = 60000 // in one shard: as full as each of 16 shards with a million windows
 	before := used()
-	for start := 0; start < n; start += 10000 {
-		items := make([]Arm, 0, 10000)
-		for i := range 10000 {
-			items = append(items, Arm{
-				Key: contract(t, fmt.Sprintf("4711-%08d", start+i)), Position: at(1795460706, uint64(10_000_000+start+i)),
-				Quiet: 10 * time.Second, MaxWait: time.Minute,
-			})
-		}
-		if _, err := s.Arm(t.Context(), items); err != nil {
-			t.Fatalf("Arm: %v", err)
+	for event := range max(1, traces) {
+		for start := 0; start < n; start += 5000 {
+			items := make([]Arm, 0, 5000)
+			for i := start; i < start+5000; i++ {
+				item := Arm{
+					Key: contract(t, fmt.Sprintf("4711-%08d", i)), Position: at(1795460706, uint64(10_000_000+event*n+i)),
+					Quiet: 10 * time.Second, MaxWait: time.Minute,
+				}
+				if traces > 0 {
+					item.TraceParent = fmt.Sprintf("00-%016x%016x-%016x-01", event+1, i+1, i+1)
+				}
+				items = append(items, item)
+			}
+			if _, err := s.Arm(t.Context(), items); err != nil {
+				t.Fatalf("Arm: %v", err)
+			}
 		}
 	}
-	perWindow := float64(used()-before) / n
-	t.Logf("%.0f bytes per window", perWindow)
-	if perWindow > 260 {
-		t.Errorf("%.0f bytes per window, want at most 260", perWindow)
-	}
+	perWindow := float64(used()-before) / float64(n)
+	t.Logf("%.0f bytes per window with the traces of %d events", perWindow, traces)
+	return perWindow
 }

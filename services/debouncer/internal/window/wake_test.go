@@ -3,6 +3,7 @@ package window
 import (
 	"context"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,7 +95,8 @@ func TestOnlySampledTracesAreKeptAndTheyComeBackAsTheyWere(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, traceParent, packed string }{
 		{"sampled", sampled, packed},
-		{"sampled with another flag", sampled2, packed2},
+		{"another sampled one", sampled2, packed2},
+		{"sampled with another flag", sampled2[:53] + "03", packed2},
 		{"not sampled", unsampled, noTrace},
 		{"none", "", noTrace},
 		{"capitals", strings.ToUpper(sampled), noTrace},
@@ -110,12 +112,12 @@ func TestOnlySampledTracesAreKeptAndTheyComeBackAsTheyWere(t *testing.T) {
 			if got != tc.packed {
 				t.Errorf("packTrace = %q, want %q", got, tc.packed)
 			}
-			want := tc.traceParent
-			if tc.packed == noTrace {
-				want = ""
+			var want []string
+			if tc.packed != noTrace {
+				want = []string{tc.traceParent[:53] + "01"}
 			}
-			if back := unpackTrace(got); back != want {
-				t.Errorf("unpackTrace = %q, want %q", back, want)
+			if back := unpackTraces(got); !slices.Equal(back, want) {
+				t.Errorf("unpackTraces = %q, want %q", back, want)
 			}
 		})
 	}
@@ -128,13 +130,13 @@ func FuzzPackTrace(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, traceParent string) {
 		word := packTrace(traceParent)
-		if word == "" || strings.ContainsAny(word, " \t\r\n\v\f\x00") || len(word) > 34 {
+		if word == "" || strings.ContainsAny(word, " \t\r\n\v\f\x00") || len(word) > 32 {
 			t.Fatalf("packTrace(%q) = %q", traceParent, word)
 		}
 		if word == noTrace {
 			return
 		}
-		if back := unpackTrace(word); back != traceParent {
+		if back := unpackTraces(word + word); len(back) != 2 || back[0] != back[1] || back[0] != traceParent[:53]+"01" {
 			t.Fatalf("%q came back as %q", traceParent, back)
 		}
 		flags, err := hex.DecodeString(traceParent[53:])

@@ -9,7 +9,8 @@
 --
 -- KEYS     see state.lua
 -- ARGV     now_ms, shard, then 7 for each event: key, epoch, seq, quiet_ms, max_wait_ms, urgent (0 or 1), trace or "-"
--- Returns  emptied, now, ms until the earliest, then for each event 0 unchanged, 1 opened, 2 extended
+-- Returns  emptied, now, ms until the earliest, then for each event 0 unchanged, 1 opened, 2 extended; with a trace that
+--          is not the window's first, "2 <first trace>" for extended
 -- Complexity  O(events * log(windows of the shard))
 
 local now = clock(ARGV[1])
@@ -46,9 +47,7 @@ local function arm(event)
     w.first = now
   end
   w.epoch, w.seq, w.n = event.epoch, event.seq, w.n + 1
-  if event.trace ~= '-' then
-    w.trace = event.trace
-  end
+  w.trace = join_traces(w.trace, event.trace)
   local due = math.min(now + event.quiet, w.first + event.max_wait)
   if w.cool < 0 then
     due = math.min(due, w.due) -- an urgent event waits to be claimed: nothing puts it off
@@ -65,6 +64,12 @@ local function arm(event)
     w.held = 0
   end
   touched[#touched + 1] = event.key
+  if event.trace ~= '-' and result == 2 then
+    local first = string.sub(w.trace, 1, TRACE)
+    if first ~= event.trace then
+      return '2 ' .. first
+    end
+  end
   return result
 end
 

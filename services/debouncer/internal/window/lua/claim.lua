@@ -7,7 +7,7 @@
 -- KEYS     see state.lua
 -- ARGV     now_ms, shard, limit, token, lease_ms
 -- Returns  emptied, now, ms until the earliest, number of orphans, then for each window key, epoch, seq, first_ms, due_ms,
---          number of events, trace or "-"
+--          number of events, traces or "-"
 -- Complexity  O(limit * log(windows of the shard))
 
 local now, limit, token, lease = clock(ARGV[1]), whole(ARGV[3]), ARGV[4], whole(ARGV[5])
@@ -29,9 +29,7 @@ for _, key in ipairs(keys) do
     local lost = w.claim
     if lost then
       claim.first, claim.due, claim.n = lost.first, lost.due, lost.n + w.n
-      if claim.trace == '-' then
-        claim.trace = lost.trace
-      end
+      claim.trace = join_traces(lost.trace, claim.trace)
     end
     if w.cool < 0 then
       w.cool = now - w.cool -- the urgent event is on its way: the cooling begins

@@ -28,9 +28,7 @@ for i, key in ipairs(keys) do
     results[i] = 1
     touched[#touched + 1] = key
     w.first, w.due, w.n = claim.first, claim.due, claim.n + w.n
-    if w.trace == '-' then
-      w.trace = claim.trace
-    end
+    w.trace = join_traces(claim.trace, w.trace)
     w.claim, w.held = nil, delay > 0 and now + delay or 0
   end
 end

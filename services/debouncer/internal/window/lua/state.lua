@@ -105,6 +105,27 @@ local function pack_state(w)
   return text
 end
 
+local TRACE, MOST_TRACES = 32, 8 -- characters of a packed trace, and how many of them a window keeps
+
+-- join_traces puts those of later events behind those that a window holds. Of more than MOST_TRACES the first stays, whose
+-- trace the flush goes on, and the newest. "-", or what an older version has written, is none.
+local function join_traces(held, later)
+  if #later % TRACE ~= 0 then
+    return #held % TRACE == 0 and held or '-'
+  end
+  if #held % TRACE ~= 0 then
+    return later
+  end
+  if string.sub(held, -#later) == later then
+    return held -- several events of one request
+  end
+  local all, most = held .. later, TRACE * MOST_TRACES
+  if #all > most then
+    all = string.sub(all, 1, TRACE) .. string.sub(all, TRACE - most)
+  end
+  return all
+end
+
 -- claimable_at is the score of a window. A claim keeps its place even when its lease has ended: an event that arrives
 -- then must not put off what a crash has left behind.
 local function claimable_at(w, now)
