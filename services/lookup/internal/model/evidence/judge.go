@@ -326,7 +326,7 @@ func (q *Question) at(has german.Address) place {
 	switch e, ok := german.Errors(given.Street, has.Street); {
 	case given.Street == has.Street:
 		p.street = Same
-	case ok && !q.StreetKnown:
+	case ok && (e == 0 || !q.StreetKnown):
 		p.street, p.errors = Close, e
 	}
 	return p

@@ -141,7 +141,7 @@ func (q *Question) firstName(given, has []string) likeness {
 	if e == 0 {
 		return likeness{grade: Close}
 	}
-	if a[len(a)-2:] != b[len(b)-2:] {
+	if len(a) <= 4 || a[0] != b[0] || a[len(a)-1] != b[len(b)-1] {
 		return likeness{grade: Contrary}
 	}
 	sounds := german.Cologne(a) == german.Cologne(b) && vowels(a) == vowels(b)

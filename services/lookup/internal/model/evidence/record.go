@@ -16,7 +16,8 @@
 // # Tolerance
 //
 // Names and addresses may have two typing errors altogether. A last name that is not exact, without a first name, is nothing. A first name
-// that is another common name is no typing error, and nor is a difference in the last two letters: "Martin" and "Martina" live together.
+// that is another common name is no typing error, and nor is a difference in the first or last letter, or in a name of four letters: "Martin" and
+// "Martina" live together, and so do "Lena" and "Lina".
 //
 // # Equals
 //

@@ -124,10 +124,13 @@ func Street(s string) string {
 
 // StreetWord is one folded word of a street, with "str" for every form of it at its end.
 func StreetWord(w string) string {
-	for _, form := range []string{"strasse", "strase", "straase", "strass"} {
-		if stem, ok := strings.CutSuffix(w, form); ok {
-			w = stem + "str"
-			break
+	if stem, ok := strings.CutSuffix(w, "strasse"); ok {
+		return stem + "str"
+	}
+	// One typing error in the part that is the same in so many streets.
+	for n := range 3 {
+		if at := len(w) - len("strasse") - 1 + n; at > 0 && w[at] == 's' && Distance(w[at:], "strasse", 1) <= 1 {
+			return w[:at] + "str"
 		}
 	}
 	// "Platz" is shortened as well.
