@@ -21,21 +21,32 @@ type World struct {
 
 // NewWorld makes the customers of about so many contracts.
 func NewWorld(seed uint64, contracts int) *World {
+	source := NewSource(seed, contracts)
+	var customers []Customer
+	for n := 0; n < contracts; {
+		c := source.Next()
+		n += len(c.Contracts)
+		customers = append(customers, c)
+	}
+	return NewWorldOf(source, customers)
+}
+
+// NewWorldOf makes a world of some customers of a source. If they are not all of them, a question may have another answer than it says.
+func NewWorldOf(source *Source, customers []Customer) *World {
 	w := &World{
-		Source: NewSource(seed, contracts), contracts: map[string]bool{}, meters: map[string]int{}, emails: map[string]int{}, phones: map[string]int{},
+		Source: source, Customers: customers, contracts: map[string]bool{}, meters: map[string]int{}, emails: map[string]int{}, phones: map[string]int{},
 		names: map[string]int{}, houses: map[string]int{},
 	}
-	for len(w.contracts) < contracts {
-		c := w.Next()
-		w.Customers = append(w.Customers, c)
+	for i := range customers {
+		c := &customers[i]
 		for _, contract := range c.Contracts {
 			w.contracts[contract.ID] = true
 			w.meters[contract.Meter]++
 		}
 		w.emails[c.Email]++
 		w.phones[c.Phone]++
-		w.names[nameAt(&c)]++
-		w.houses[familyAt(&c)]++
+		w.names[nameAt(c)]++
+		w.houses[familyAt(c)]++
 	}
 	delete(w.emails, "")
 	delete(w.phones, "")
