@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/enneo-ai/enneo-bridge/libs/key"
 	"github.com/enneo-ai/enneo-bridge/services/lookup/internal/model/evidence"
@@ -16,6 +19,10 @@ import (
 // less than the one that is there is ignored, so that entries may be repeated and come in any order. A body that is no JSON object is an
 // error. Batches of some hundred are fastest.
 func (m *Model) Apply(ctx context.Context, entries []Entry) (err error) {
+	all, err := prepare(entries)
+	if err != nil {
+		return err
+	}
 	m.applying.Lock()
 	defer m.applying.Unlock()
 	tx, err := m.store.writing.BeginTx(ctx, nil)
@@ -25,7 +32,7 @@ func (m *Model) Apply(ctx context.Context, entries []Entry) (err error) {
 	defer func() { _ = tx.Rollback() }() // After the commit it does nothing.
 	b := &batch{tx: tx, statements: map[string]*sql.Stmt{}, owners: map[uint32]uint32{}, net: map[string]int{}}
 	defer b.close()
-	for _, e := range entries {
+	for _, e := range all {
 		if err := b.apply(ctx, e); err != nil {
 			return fmt.Errorf("apply %s: %w", e.Key, err)
 		}
@@ -41,6 +48,40 @@ func (m *Model) Apply(ctx context.Context, entries []Entry) (err error) {
 	m.contracts.Add(b.contracts)
 	m.customers.Add(b.customers)
 	return nil
+}
+
+// prepared is an entry that has been read.
+type prepared struct {
+	Entry
+
+	record *evidence.Record // nil if it is gone
+	terms  terms
+}
+
+// prepare reads the bodies, on all processors.
+func prepare(entries []Entry) ([]prepared, error) {
+	all := make([]prepared, len(entries))
+	var g errgroup.Group
+	workers := runtime.GOMAXPROCS(0)
+	for w := range workers {
+		g.Go(func() error {
+			for i := w; i < len(entries); i += workers {
+				p := prepared{Entry: entries[i]}
+				if p.Body == "" {
+					p.EnneoID = ""
+				} else {
+					var err error
+					if p.record, err = evidence.Read(p.Body); err != nil {
+						return fmt.Errorf("read %s: %w", p.Key, err)
+					}
+				}
+				p.terms = termsOf(p.Key.Kind, p.EnneoID, p.record)
+				all[i] = p
+			}
+			return nil
+		})
+	}
+	return all, g.Wait()
 }
 
 // batch is a transaction with the changes in memory that follow it.
@@ -110,7 +151,7 @@ func (b *batch) find(ctx context.Context, k key.Key) (*stored, error) {
 }
 
 // apply stores or removes one record.
-func (b *batch) apply(ctx context.Context, e Entry) error {
+func (b *batch) apply(ctx context.Context, e prepared) error {
 	old, err := b.find(ctx, e.Key)
 	if err != nil {
 		return err
@@ -118,29 +159,24 @@ func (b *batch) apply(ctx context.Context, e Entry) error {
 	if old != nil && !e.Covers.Covers(positionOf(old.epoch, old.sequence)) {
 		return nil
 	}
-	var before, after *evidence.Record
+	var before *evidence.Record
 	if old != nil && old.body != "" {
 		if before, err = evidence.Read(old.body); err != nil {
 			return err
 		}
 	}
 	owner := int64(0)
-	enneoID := ""
-	if e.Body != "" {
-		enneoID = e.EnneoID
-		if after, err = evidence.Read(e.Body); err != nil {
-			return err
-		}
-		if owner, err = b.ownerOf(ctx, e, after); err != nil {
+	if e.record != nil {
+		if owner, err = b.ownerOf(ctx, e); err != nil {
 			return err
 		}
 	}
-	was, is := terms{}, termsOf(e.Key.Kind, enneoID, after)
+	was := terms{}
 	if old == nil {
 		old = &stored{}
 		result, err := b.exec(ctx,
 			`INSERT INTO record (source, kind, id, enneo_id, owner, epoch, sequence, read_at, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			e.Key.Source, kindNumber(e.Key.Kind), e.Key.ID, enneoID, owner, int64(e.Covers.Epoch), int64(e.Covers.Sequence), nanosecondsOf(e.ReadAt), e.Body)
+			e.Key.Source, kindNumber(e.Key.Kind), e.Key.ID, e.EnneoID, owner, int64(e.Covers.Epoch), int64(e.Covers.Sequence), nanosecondsOf(e.ReadAt), e.Body)
 		if err != nil {
 			return err
 		}
@@ -151,14 +187,14 @@ func (b *batch) apply(ctx context.Context, e Entry) error {
 		was = termsOf(e.Key.Kind, old.enneoID, before)
 		if _, err := b.exec(ctx,
 			`UPDATE record SET enneo_id = ?, owner = ?, epoch = ?, sequence = ?, read_at = ?, body = ? WHERE doc = ?`,
-			enneoID, owner, int64(e.Covers.Epoch), int64(e.Covers.Sequence), nanosecondsOf(e.ReadAt), e.Body, old.doc); err != nil {
+			e.EnneoID, owner, int64(e.Covers.Epoch), int64(e.Covers.Sequence), nanosecondsOf(e.ReadAt), e.Body, old.doc); err != nil {
 			return err
 		}
 	}
-	if err := b.index(ctx, old.doc, was, is); err != nil {
+	if err := b.index(ctx, old.doc, was, e.terms); err != nil {
 		return err
 	}
-	b.count(e.Key.Kind, before != nil, after != nil)
+	b.count(e.Key.Kind, before != nil, e.record != nil)
 	b.owners[uint32(old.doc)] = uint32(owner)
 	if old.owner != owner {
 		return b.disown(ctx, old.owner)
@@ -180,10 +216,10 @@ func (b *batch) count(kind key.Kind, before, after bool) {
 }
 
 // ownerOf is the number of the customer that a record belongs to, which is made if it is new.
-func (b *batch) ownerOf(ctx context.Context, e Entry, r *evidence.Record) (int64, error) {
+func (b *batch) ownerOf(ctx context.Context, e prepared) (int64, error) {
 	id := e.EnneoID
 	if e.Key.Kind == key.Contract {
-		id = r.CustomerID
+		id = e.record.CustomerID
 	}
 	s, err := b.statement(ctx, `SELECT no FROM customer WHERE enneo_id = ? AND source = ?`)
 	if err != nil {

@@ -62,7 +62,7 @@ func (f *finding) add(by string, docs []uint32, more bool) {
 
 // documents runs a query for document numbers.
 func (m *Model) documents(ctx context.Context, limit int, query string, args ...any) (docs []uint32, more bool, err error) {
-	rows, err := m.store.reading.QueryContext(ctx, query+" LIMIT ?", append(args, limit+1)...)
+	rows, err := m.store.query(ctx, query+" LIMIT ?", append(args, limit+1)...)
 	if err != nil {
 		return nil, false, fmt.Errorf("look up: %w", err)
 	}
@@ -228,8 +228,7 @@ func (m *Model) near(ctx context.Context, skeleton string) ([]string, error) {
 	if len(codes) == 0 {
 		return nil, nil
 	}
-	marks, args := list(codes)
-	rows, err := m.store.reading.QueryContext(ctx, `SELECT DISTINCT word FROM near WHERE code IN (`+marks+`)`, args...)
+	rows, err := m.store.query(ctx, `SELECT DISTINCT word FROM near WHERE code IN (SELECT value FROM json_each(?))`, list(codes))
 	if err != nil {
 		return nil, fmt.Errorf("look up a word: %w", err)
 	}

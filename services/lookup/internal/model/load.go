@@ -2,6 +2,7 @@ package model
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,13 +11,13 @@ import (
 	"github.com/enneo-ai/enneo-bridge/services/lookup/internal/model/evidence"
 )
 
-// list are the question marks and arguments of a list in SQL.
-func list[T any](values []T) (marks string, args []any) {
-	args = make([]any, len(values))
-	for i, v := range values {
-		args[i] = v
+// list is a list for json_each in SQL, which takes any number of values with one statement.
+func list[T any](values []T) string {
+	text, err := json.Marshal(values)
+	if err != nil {
+		panic(err) // Numbers can be marshalled.
 	}
-	return strings.TrimSuffix(strings.Repeat("?,", len(values)), ","), args
+	return string(text)
 }
 
 func splitWords(folded string) []string { return strings.Fields(folded) }
@@ -64,17 +65,20 @@ func (f *finding) given(by string) bool {
 
 // ownersWith are the owners of those documents that are customers.
 func (f *finding) ownersWith(ctx context.Context, docs []uint32) ([]uint32, error) {
-	marks, args := list(docs)
-	owners, _, err := f.documents(ctx, len(docs), `SELECT DISTINCT owner FROM record WHERE kind = 2 AND body <> '' AND doc IN (`+marks+`)`, args...)
+	owners, _, err := f.documents(
+		ctx, len(docs), `SELECT DISTINCT owner FROM record WHERE kind = 2 AND body <> '' AND doc IN (SELECT value FROM json_each(?))`, list(docs),
+	)
 	return owners, err
 }
 
 // load reads contracts and their customers.
 func (f *finding) load(ctx context.Context, docs []uint32) ([]*evidence.Candidate, error) {
-	marks, args := list(docs)
-	rows, err := f.store.reading.QueryContext(ctx,
+	rows, err := f.store.query(
+		ctx,
 		`SELECT record.enneo_id, record.owner, record.body, customer.enneo_id FROM record JOIN customer ON customer.no = record.owner
-		 WHERE record.kind = 1 AND record.body <> '' AND record.doc IN (`+marks+`)`, args...)
+		 WHERE record.kind = 1 AND record.body <> '' AND record.doc IN (SELECT value FROM json_each(?))`,
+		list(docs),
+	)
 	if err != nil {
 		return nil, fmt.Errorf("read contracts: %w", err)
 	}
@@ -101,8 +105,10 @@ func (f *finding) load(ctx context.Context, docs []uint32) ([]*evidence.Candidat
 }
 
 func (f *finding) loadCustomers(ctx context.Context, byOwner map[uint32][]*evidence.Candidate) error {
-	marks, args := list(slices.Sorted(maps.Keys(byOwner)))
-	rows, err := f.store.reading.QueryContext(ctx, `SELECT owner, body FROM record WHERE kind = 2 AND body <> '' AND owner IN (`+marks+`)`, args...)
+	rows, err := f.store.query(
+		ctx, `SELECT owner, body FROM record WHERE kind = 2 AND body <> '' AND owner IN (SELECT value FROM json_each(?))`,
+		list(slices.Sorted(maps.Keys(byOwner))),
+	)
 	if err != nil {
 		return fmt.Errorf("read customers: %w", err)
 	}

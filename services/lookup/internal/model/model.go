@@ -57,7 +57,8 @@ func (m *Model) Close() error { return m.store.close() }
 
 // Get returns the record that Enneo knows by this id; false if there is none, or if several sources have one.
 func (m *Model) Get(ctx context.Context, kind key.Kind, enneoID string) (Entry, bool, error) {
-	rows, err := m.store.reading.QueryContext(ctx,
+	rows, err := m.store.query(
+		ctx,
 		`SELECT source, id, epoch, sequence, read_at, body FROM record WHERE enneo_id = ? AND kind = ? AND body <> '' LIMIT 2`, enneoID, kindNumber(kind))
 	if err != nil {
 		return Entry{}, false, fmt.Errorf("read a record: %w", err)

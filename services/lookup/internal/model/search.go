@@ -271,7 +271,7 @@ func phoneBeginning(raw, joined string) string {
 }
 
 func (s *searching) collectNumbers(ctx context.Context, begins, exact *words.Set, query string, args ...any) error {
-	rows, err := s.store.reading.QueryContext(ctx, query, args...)
+	rows, err := s.store.query(ctx, query, args...)
 	if err != nil {
 		return fmt.Errorf("look up a number: %w", err)
 	}
@@ -406,17 +406,27 @@ func (s *searching) page(ctx context.Context, limit, offset int) ([]string, erro
 		return nil, nil
 	}
 	owners = owners[offset:min(len(owners), offset+limit)]
+	rows, err := s.store.query(ctx, `SELECT no, enneo_id FROM customer WHERE no IN (SELECT value FROM json_each(?))`, list(owners))
+	if err != nil {
+		return nil, fmt.Errorf("read the customers: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	names := map[uint32]string{}
+	for rows.Next() {
+		var no uint32
+		var id string
+		if err := rows.Scan(&no, &id); err != nil {
+			return nil, fmt.Errorf("read the customers: %w", err)
+		}
+		names[no] = id
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read the customers: %w", err)
+	}
 	ids := make([]string, 0, len(owners))
 	for _, owner := range owners {
-		var id string
-		err := s.store.reading.QueryRowContext(ctx, `SELECT enneo_id FROM customer WHERE no = ?`, owner).Scan(&id)
-		switch {
-		case none(err):
-			continue // Removed since.
-		case err != nil:
-			return nil, fmt.Errorf("read the customer: %w", err)
-		}
-		if !slices.Contains(ids, id) {
+		// One that was removed meanwhile has no id; two sources may have one each of the same id.
+		if id, ok := names[owner]; ok && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 
 	"golang.org/x/sys/unix"
 	// The driver that database/sql knows as "sqlite".
@@ -49,6 +50,8 @@ type store struct {
 	lock    *os.File
 	writing *sql.DB
 	reading *sql.DB
+	// prepared are the statements of reading by their text: there are about a dozen.
+	prepared sync.Map
 }
 
 // openStore makes a new folder with an empty database in it, and removes those whose processes are dead.
@@ -97,6 +100,25 @@ func (s *store) connect(connections int) (*sql.DB, error) {
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	return db, nil
+}
+
+// query runs a query, which is prepared once.
+func (s *store) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	statement, ok := s.prepared.Load(query)
+	if !ok {
+		made, err := s.reading.PrepareContext(ctx, query)
+		if err != nil {
+			return nil, fmt.Errorf("prepare: %w", err)
+		}
+		if statement, ok = s.prepared.LoadOrStore(query, made); ok {
+			_ = made.Close() // Somebody else was faster.
+		}
+	}
+	rows, err := statement.(*sql.Stmt).QueryContext(ctx, args...) //nolint:forcetypeassert // Nothing else is in there.
+	if err != nil {
+		return nil, fmt.Errorf("query: %w", err)
+	}
+	return rows, nil
 }
 
 // close closes the database and removes the folder.
