@@ -51,6 +51,7 @@ type Customer struct {
 type Source struct {
 	random              *rand.Rand
 	names, streets      []string
+	first, stems        []string
 	places              []Place // towns with a postal code
 	contracts, customer int
 	pending             []Customer
@@ -59,14 +60,14 @@ type Source struct {
 // NewSource makes a source; size is about how many contracts will be taken from it, which decides in how many towns they are.
 func NewSource(seed uint64, size int) *Source {
 	s := &Source{random: rand.New(rand.NewPCG(seed, 0x5eed))}
-	s.names = lastNames()
-	for _, stem := range stems() {
+	s.names, s.first, s.stems = lastNames(), firstNames(), stems()
+	for _, stem := range s.stems {
 		for _, ending := range nameEndings() {
 			s.names = append(s.names, stem+ending)
 		}
 	}
 	s.streets = streets()
-	for _, stem := range stems() {
+	for _, stem := range s.stems {
 		for _, ending := range streetEndings() {
 			s.streets = append(s.streets, stem+ending)
 		}
@@ -74,7 +75,7 @@ func NewSource(seed uint64, size int) *Source {
 	zips := max(8, min(8000, size/400))
 	cities := towns()
 	for len(cities) < zips {
-		cities = append(cities, pick(s, stems())+pick(s, townEndings()))
+		cities = append(cities, pick(s, s.stems)+pick(s, townEndings()))
 	}
 	for i := range zips {
 		city := cities[i]
@@ -115,7 +116,7 @@ func (s *Source) Next() Customer {
 	return c
 }
 
-func (s *Source) firstName() string { return firstNames()[s.skewed(len(firstNames()))] }
+func (s *Source) firstName() string { return s.first[s.skewed(len(s.first))] }
 
 func (s *Source) lastName() string {
 	name := s.names[s.skewed(len(s.names))]

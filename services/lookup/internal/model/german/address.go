@@ -106,6 +106,9 @@ func (a *Address) streetOf(parts []string) {
 
 func (a *Address) setStreet(s string) {
 	a.Words = Words(s)
+	if n := len(a.Words); n > 1 && (a.Words[n-1] == "nr" || a.Words[n-1] == "hausnummer") {
+		a.Words = a.Words[:n-1]
+	}
 	for i, w := range a.Words {
 		a.Words[i] = StreetWord(w)
 	}
