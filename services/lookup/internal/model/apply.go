@@ -47,7 +47,24 @@ func (m *Model) Apply(ctx context.Context, entries []Entry) (err error) {
 	m.words.Apply(b.changes)
 	m.contracts.Add(b.contracts)
 	m.customers.Add(b.customers)
+	m.unscrubbed = m.unscrubbed || b.removed
+	m.scrub(ctx)
 	return nil
+}
+
+// scrub empties the write-ahead log after a delete, as what is gone still stands in it. If a reader holds on to an older state, the
+// next batch tries again.
+func (m *Model) scrub(ctx context.Context) {
+	if !m.unscrubbed {
+		return
+	}
+	var busy, pages, moved int
+	err := m.store.writing.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &moved)
+	if err != nil {
+		m.log.WarnContext(ctx, "the log of the read model was not emptied after a delete; the next change tries again", "error", err)
+		return
+	}
+	m.unscrubbed = busy != 0
 }
 
 // prepared is an entry that has been read.
@@ -93,6 +110,8 @@ type batch struct {
 	// net is by how many documents a forgiving word has become more or fewer.
 	net                  map[string]int
 	contracts, customers int64
+	// removed tells that a record is gone.
+	removed bool
 }
 
 func (b *batch) close() {
@@ -196,6 +215,7 @@ func (b *batch) apply(ctx context.Context, e prepared) error {
 	}
 	b.count(e.Key.Kind, before != nil, e.record != nil)
 	b.owners[uint32(old.doc)] = uint32(owner)
+	b.removed = b.removed || before != nil && e.record == nil
 	if old.owner != owner {
 		return b.disown(ctx, old.owner)
 	}

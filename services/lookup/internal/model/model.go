@@ -34,7 +34,9 @@ type Model struct {
 	words *words.Index
 	// applying is held while a batch is written.
 	applying sync.Mutex
-	owners   owners
+	// unscrubbed tells that something deleted may still stand in the write-ahead log. Guarded by applying.
+	unscrubbed bool
+	owners     owners
 
 	contracts, customers atomic.Int64
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 	// The driver that database/sql knows as "sqlite".
@@ -42,6 +43,8 @@ const (
 	database = "model.db"
 	// pageCacheKiB is the page cache of a connection; the system's own does the most.
 	pageCacheKiB = 16 << 10
+	// writerPatience is how long emptying the log waits for readers, readerPatience how long those wait for the moment in which it begins anew.
+	writerPatience, readerPatience = 100 * time.Millisecond, 10 * time.Second
 )
 
 // store is a model's files: a SQLite database with one connection that writes, and some that read what was committed last.
@@ -77,21 +80,21 @@ func openStore(ctx context.Context, dir string) (_ *store, err error) {
 	if err := unix.Flock(int(s.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, fmt.Errorf("lock the read model: %w", err)
 	}
-	if s.writing, err = s.connect(1); err != nil {
+	if s.writing, err = s.connect(1, writerPatience); err != nil {
 		return nil, err
 	}
 	if _, err := s.writing.ExecContext(ctx, schema); err != nil {
 		return nil, fmt.Errorf("create the read model: %w", err)
 	}
-	s.reading, err = s.connect(max(4, 2*runtime.GOMAXPROCS(0)))
+	s.reading, err = s.connect(max(4, 2*runtime.GOMAXPROCS(0)), readerPatience)
 	return s, err
 }
 
 // connect opens the database. Nothing is synced to disk: the model is built anew by each process. What is deleted is overwritten.
-func (s *store) connect(connections int) (*sql.DB, error) {
+func (s *store) connect(connections int, patience time.Duration) (*sql.DB, error) {
 	query := url.Values{"_pragma": {
-		"journal_mode(wal)", "synchronous(off)", "busy_timeout(10000)", "secure_delete(on)", "temp_store(memory)", "wal_autocheckpoint(4000)",
-		fmt.Sprintf("cache_size(-%d)", pageCacheKiB),
+		"journal_mode(wal)", "synchronous(off)", "secure_delete(on)", "temp_store(memory)", "wal_autocheckpoint(4000)",
+		fmt.Sprintf("cache_size(-%d)", pageCacheKiB), fmt.Sprintf("busy_timeout(%d)", patience.Milliseconds()),
 	}}
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(s.dir, database)+"?"+query.Encode())
 	if err != nil {
