@@ -154,6 +154,7 @@ func serve(
 	case err = <-served:
 	case <-background.Done(): // Something that calls need has failed.
 		err = server.Close()
+		<-served //nolint:errcheck // It was told to end.
 	}
 	stop()
 	return errors.Join(err, group.Wait())
