@@ -16,8 +16,9 @@ import (
 
 const module = "github.com/enneo-ai/enneo-bridge/"
 
-// composers put services together in one process; they are the only ones that may import services.
-var composers = []string{"bridge", "e2e"}
+// composers put services together, in one process or, in tests, with what configures them; they are the only ones that may
+// import services.
+var composers = []string{"bridge", "e2e", "manifests"}
 
 // file is a Go file of the repository.
 type file struct {

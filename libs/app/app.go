@@ -4,6 +4,10 @@
 // returns nil when it has put down what it had in hand. Main runs it as a process; Run runs it among others in one
 // process, and in tests. Nothing here is global.
 //
+// # The beginning
+//
+// /readyz is red from the moment at which somebody can ask: a process that has not said yet what it depends on gets no work.
+//
 // # The end
 //
 // The context ends by a signal, or when the admin server fails. Then, in this order:
@@ -49,7 +53,8 @@ type Env struct {
 	// Lookuper is where the service reads its configuration. It is a config.Lister as well when it comes from Main.
 	Lookuper  envconfig.Lookuper
 	Telemetry *telemetry.Telemetry
-	// Health takes the checks on which the service's readiness depends.
+	// Health takes the checks on which the service's readiness depends. The service is not ready before the first of them, or
+	// SetStarted if it depends on nothing.
 	Health *health.Registry
 	// Logger is the one of Telemetry.
 	Logger *slog.Logger
@@ -95,6 +100,7 @@ func Run(
 			}
 		},
 	}
+	env.Health.SetStarting()
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	// The admin server and the last export outlive ctx.

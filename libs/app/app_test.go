@@ -110,6 +110,7 @@ func TestTwoServicesRunInOneProcess(t *testing.T) {
 				return err
 			}
 			counter.Add(ctx, n)
+			env.Health.SetStarted()
 			if n == 2 {
 				env.Health.Add("redis", func(context.Context) error { return errors.New("connection refused") })
 			}
@@ -179,13 +180,21 @@ func TestTwoServicesRunInOneProcess(t *testing.T) {
 
 func TestReadinessTurnsRedBeforeRunReturnsAndAdminOutlivesIt(t *testing.T) {
 	t.Parallel()
-	stopping, release := make(chan struct{}), make(chan struct{})
-	f := begin(t, "test", nil, func(ctx context.Context, _ *Env) error {
+	open, started, stopping, release := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
+	f := begin(t, "test", nil, func(ctx context.Context, env *Env) error {
+		<-open
+		env.Health.SetStarted()
+		close(started)
 		<-ctx.Done()
 		close(stopping)
 		<-release
 		return nil
 	})
+	if code, body := f.get(t, "/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "starting") {
+		t.Errorf("/readyz answers %d %s before the service has said anything, want 503 and starting", code, body)
+	}
+	close(open)
+	wait(t, "the start", started)
 	if code, body := f.get(t, "/readyz"); code != http.StatusOK {
 		t.Fatalf("/readyz answers %d %s, want 200", code, body)
 	}

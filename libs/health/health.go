@@ -1,7 +1,8 @@
 // Package health answers the probes of Kubernetes.
 //
 // /livez tells that the process serves. /readyz tells whether everything that this service needs is there; it turns red
-// and green again by itself, and stays red once the process is draining.
+// and green again by itself, and stays red once the process is draining. It is red from the start if the process says that
+// it is starting.
 //
 // A Registry is safe for concurrent use.
 package health
@@ -29,7 +30,8 @@ const (
 	StatusUnavailable = "unavailable"
 
 	resultOK       = "ok"
-	drainingCheck  = "process"
+	processCheck   = "process"
+	startingResult = "starting"
 	drainingResult = "draining"
 )
 
@@ -42,13 +44,13 @@ type Check func(ctx context.Context) error
 type Status struct {
 	// Status is StatusOK or StatusUnavailable.
 	Status string `json:"status"`
-	// Checks has "ok" or the text of the error for each check. While draining it holds nothing but that.
+	// Checks has "ok" or the text of the error for each check. While starting or draining it holds nothing but that.
 	Checks map[string]string `json:"checks"`
 }
 
 // Registry holds the checks of a service. Make one with New.
 type Registry struct {
-	draining atomic.Bool
+	starting, draining atomic.Bool
 
 	// turn holds one token; who has it may use the fields below. It is held while checks run: whoever asks meanwhile
 	// shares their results.
@@ -71,7 +73,15 @@ func (r *Registry) Add(name string, check Check) {
 	defer func() { r.turn <- struct{}{} }()
 	r.probes = append(r.probes, &probe{name: name, check: check})
 	r.expires = time.Time{}
+	r.starting.Store(false)
 }
+
+// SetStarting says that it is not known yet what readiness depends on: the process is not ready before the first Add, or
+// SetStarted if there is nothing to check. Without that a probe that comes early would find nothing wrong.
+func (r *Registry) SetStarting() { r.starting.Store(true) }
+
+// SetStarted ends what SetStarting began.
+func (r *Registry) SetStarted() { r.starting.Store(false) }
 
 // SetDraining says that the process is about to end: it is not ready any more, whatever the checks say.
 func (r *Registry) SetDraining() { r.draining.Store(true) }
@@ -80,8 +90,11 @@ func (r *Registry) SetDraining() { r.draining.Store(true) }
 // at most, plus the time until somebody who asked before has been answered. The checks go on when ctx ends, since
 // others may share their results.
 func (r *Registry) Status(ctx context.Context) Status {
-	if r.draining.Load() {
-		return Status{Status: StatusUnavailable, Checks: map[string]string{drainingCheck: drainingResult}}
+	switch {
+	case r.draining.Load():
+		return Status{Status: StatusUnavailable, Checks: map[string]string{processCheck: drainingResult}}
+	case r.starting.Load():
+		return Status{Status: StatusUnavailable, Checks: map[string]string{processCheck: startingResult}}
 	}
 	s := Status{Status: StatusOK, Checks: r.results(context.WithoutCancel(ctx))}
 	for _, result := range s.Checks {

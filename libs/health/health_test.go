@@ -50,6 +50,10 @@ func TestProbes(t *testing.T) {
 		"same name":  {func(r *health.Registry) { r.Add("nats", failing); r.Add("nats", ok) }, 503, health.Status{Status: "unavailable", Checks: map[string]string{"nats": "connection refused"}}},
 		"same name2": {func(r *health.Registry) { r.Add("nats", ok); r.Add("nats", failing) }, 503, health.Status{Status: "unavailable", Checks: map[string]string{"nats": "connection refused"}}},
 		"panic":      {func(r *health.Registry) { r.Add("nats", func(context.Context) error { panic("hunter2") }) }, 503, health.Status{Status: "unavailable", Checks: map[string]string{"nats": "the check panicked"}}},
+		"starting":   {func(r *health.Registry) { r.SetStarting() }, 503, health.Status{Status: "unavailable", Checks: map[string]string{"process": "starting"}}},
+		"checked":    {func(r *health.Registry) { r.SetStarting(); r.Add("nats", ok) }, 200, health.Status{Status: "ok", Checks: map[string]string{"nats": "ok"}}},
+		"started":    {func(r *health.Registry) { r.SetStarting(); r.SetStarted() }, 200, health.Status{Status: "ok", Checks: map[string]string{}}},
+		"ended":      {func(r *health.Registry) { r.SetStarting(); r.SetDraining() }, 503, health.Status{Status: "unavailable", Checks: map[string]string{"process": "draining"}}},
 		"draining":   {func(r *health.Registry) { r.Add("nats", ok); r.SetDraining() }, 503, health.Status{Status: "unavailable", Checks: map[string]string{"process": "draining"}}},
 	} {
 		t.Run(name, func(t *testing.T) {

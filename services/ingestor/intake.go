@@ -19,6 +19,7 @@ import (
 
 	"github.com/enneo-ai/enneo-bridge/libs/durability"
 	"github.com/enneo-ai/enneo-bridge/libs/eventlog"
+	"github.com/enneo-ai/enneo-bridge/libs/health"
 	"github.com/enneo-ai/enneo-bridge/libs/httpx"
 	"github.com/enneo-ai/enneo-bridge/libs/key"
 	"github.com/enneo-ai/enneo-bridge/libs/pipeline"
@@ -58,6 +59,17 @@ func (in *intake) guard(ctx context.Context, sources []*source.Source, trusted p
 
 // open lets the intake store events from now on.
 func (in *intake) open(p *pipeline.Pipeline) { in.pipeline.Store(p) }
+
+// found is the check that the log has been found once. From the given time on it passes all the same: if the log is away for
+// everybody, somebody has to answer 503.
+func (in *intake) found(latest time.Time) health.Check {
+	return func(context.Context) error {
+		if in.pipeline.Load() == nil && time.Now().Before(latest) {
+			return errNotConnected
+		}
+		return nil
+	}
+}
 
 var errNotConnected = errors.New("not connected to NATS yet: see NATS_URL")
 

@@ -61,6 +61,22 @@ func (s *service) ready(t *testing.T) bool {
 	return send(t, req).status == http.StatusOK
 }
 
+func TestANewProcessIsReadyOnceItHasTheLog(t *testing.T) {
+	t.Parallel()
+	server := startNATS(t)
+	server.Stop(t)
+	s := begin(t, environment(server.URL(), map[string]string{"INGEST_START_WAIT": "1h"}), Run)
+	if s.ready(t) {
+		t.Error("it is ready without the log: requests would be answered 503 here, and 202 by the processes before it")
+	}
+	server.Run(t)
+	bustest.Eventually(t, "it is ready", func() bool { return s.ready(t) })
+	server.Stop(t)
+	if a := s.post(t, "/webhooks/acme", typeJSON, `{"contractId":"4711"}`); a.status != http.StatusServiceUnavailable || !s.ready(t) {
+		t.Errorf("with the log away again it answers %d, ready: %t, want 503 and ready", a.status, s.ready(t))
+	}
+}
+
 func TestWithoutNATSTheAnswerIs503AndHealsByItself(t *testing.T) {
 	t.Parallel()
 	for name, begun := range map[string]func(*testing.T) (*service, *bustest.Server){
@@ -74,7 +90,7 @@ func TestWithoutNATSTheAnswerIs503AndHealsByItself(t *testing.T) {
 			t.Helper()
 			server := startNATS(t)
 			server.Stop(t)
-			return begin(t, environment(server.URL(), nil), Run), server
+			return begin(t, environment(server.URL(), map[string]string{"INGEST_START_WAIT": "0s"}), Run), server
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,6 @@
 // Package ingestor takes what the ERPs tell, finds the identifiers in it and appends one event per identifier to the
 // event log. It answers 202 only after the log has acknowledged all of them; if the log cannot, it answers 503 with
-// Retry-After itself, and stays in rotation to do so.
+// Retry-After itself, and stays in rotation to do so. Only a process that has just started waits outside for the log.
 //
 // It keeps no state beyond the limits on failed attempts and on requests, which each replica counts for itself: any number
 // of replicas may run.
@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -24,10 +25,11 @@ import (
 
 // Config is the configuration of the ingestor.
 type Config struct {
-	ListenAddr     string   `env:"LISTEN_ADDR, default=:8080" desc:"Address of the webhook endpoints"`
-	TrustedProxies []string `env:"TRUSTED_PROXIES" desc:"Addresses and networks (CIDR) of the proxies before the ingestor: the sender is the rightmost address in X-Forwarded-For that is none of them. Without any the header is ignored"`
-	MaxBody        int64    `env:"INGEST_MAX_BODY, default=524288" desc:"Largest body of a webhook in bytes; above 700000 the max_payload of NATS must be raised to twice as much"`
-	MaxEvents      int      `env:"INGEST_MAX_EVENTS, default=1000" desc:"Most events in one body"`
+	ListenAddr     string        `env:"LISTEN_ADDR, default=:8080" desc:"Address of the webhook endpoints"`
+	TrustedProxies []string      `env:"TRUSTED_PROXIES" desc:"Addresses and networks (CIDR) of the proxies before the ingestor: the sender is the rightmost address in X-Forwarded-For that is none of them. Without any the header is ignored"`
+	MaxBody        int64         `env:"INGEST_MAX_BODY, default=524288" desc:"Largest body of a webhook in bytes; above 700000 the max_payload of NATS must be raised to twice as much"`
+	MaxEvents      int           `env:"INGEST_MAX_EVENTS, default=1000" desc:"Most events in one body"`
+	StartWait      time.Duration `env:"INGEST_START_WAIT, default=20s" desc:"How long a new process is not ready while it has not found the event log yet, so that requests go to others meanwhile; after that it is ready all the same, to answer 503 itself"`
 	Windows        pipeline.Windows
 	NATS           bus.Config
 }
@@ -45,6 +47,9 @@ func (c *Config) Validate() error {
 	if c.MaxEvents < 1 || c.MaxEvents > mostEvents {
 		errs = append(errs, fmt.Errorf("INGEST_MAX_EVENTS: %d is not between 1 and %d", c.MaxEvents, mostEvents))
 	}
+	if c.StartWait < 0 || c.StartWait > time.Hour {
+		errs = append(errs, fmt.Errorf("INGEST_START_WAIT: %s is not between 0 and 1h", c.StartWait))
+	}
 	_, wrong := source.ParseNetworks(c.TrustedProxies)
 	for _, err := range wrong {
 		errs = append(errs, fmt.Errorf("TRUSTED_PROXIES: %w", err))
@@ -56,17 +61,17 @@ func (c *Config) Validate() error {
 func Run(ctx context.Context, env *app.Env) error {
 	var cfg Config
 	err := config.Load(ctx, env.Lookuper, &cfg)
+	in := &intake{
+		propagator: env.Telemetry.Propagator, maxBody: cfg.MaxBody, maxEvents: cfg.MaxEvents, logger: env.Logger,
+	}
+	// Before anything that takes time: without a check the process counts as ready.
+	env.Health.Add("log", in.found(time.Now().Add(cfg.StartWait)))
 	sources, sourcesErr := cfg.Windows.Sources(ctx, env, source.Need{Webhook: true})
 	if err := errors.Join(err, sourcesErr); err != nil {
 		return err
 	}
-	metrics, err := newMetrics(env.Telemetry.Meter("ingestor"))
-	if err != nil {
+	if in.metrics, err = newMetrics(env.Telemetry.Meter("ingestor")); err != nil {
 		return err
-	}
-	in := &intake{
-		propagator: env.Telemetry.Propagator,
-		maxBody:    cfg.MaxBody, maxEvents: cfg.MaxEvents, logger: env.Logger, metrics: metrics,
 	}
 	trusted, _ := source.ParseNetworks(cfg.TrustedProxies) // Validate has refused what is wrong.
 	in.guard(ctx, sources, trusted)

@@ -24,6 +24,7 @@ func Run(ctx context.Context, env *app.Env) error {
 		return fmt.Errorf("LISTEN_ADDR: %w", err)
 	}
 	env.OnListen("http", server.Addr())
+	env.Health.SetStarted()
 	// The server waits for the requests in flight, which may be held for good.
 	stop := context.AfterFunc(ctx, sim.Close)
 	defer stop()

@@ -45,7 +45,7 @@ func Cluster(t testing.TB) redis.UniversalClient {
 // or script whose keys are in several slots. Unlike a Server it needs ports; they are taken from those that are free.
 func StartCluster(t testing.TB) *ClusterServers {
 	t.Helper()
-	binary := lookPath(t)
+	binary := Binary(t)
 	// A port that was free a moment ago may be taken by now; that is rare, and repeated.
 	const attempts = 5
 	for range attempts {

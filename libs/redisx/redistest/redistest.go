@@ -57,7 +57,7 @@ func Open(t testing.TB) redis.UniversalClient {
 // is skipped elsewhere.
 func Start(t testing.TB, options ...Option) *Server {
 	t.Helper()
-	binary := lookPath(t)
+	binary := Binary(t)
 	// Not t.TempDir: its path holds the name of the test, and a socket path is limited to about 100 bytes.
 	dir, err := os.MkdirTemp("", "redis") //nolint:usetesting // see above
 	if err != nil {
@@ -129,8 +129,8 @@ func (s *Server) start(t testing.TB) {
 	}
 }
 
-// lookPath finds the server. Without one the test ends.
-func lookPath(t testing.TB) string {
+// Binary finds the server. Without one the test ends, as with Start.
+func Binary(t testing.TB) string {
 	t.Helper()
 	binary, err := exec.LookPath("redis-server")
 	if err != nil {
