@@ -41,8 +41,8 @@ const (
 	folder   = "lookup-model-"
 	lockFile = "lock"
 	database = "model.db"
-	// pageCacheKiB is the page cache of a connection; the system's own does the most.
-	pageCacheKiB = 16 << 10
+	// The page cache of a connection; the system's own does the most.
+	writerCacheKiB, readerCacheKiB = 256 << 10, 8 << 10
 	// writerPatience is how long emptying the log waits for readers, readerPatience how long those wait for the moment in which it begins anew.
 	writerPatience, readerPatience = 100 * time.Millisecond, 10 * time.Second
 )
@@ -80,21 +80,22 @@ func openStore(ctx context.Context, dir string) (_ *store, err error) {
 	if err := unix.Flock(int(s.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, fmt.Errorf("lock the read model: %w", err)
 	}
-	if s.writing, err = s.connect(1, writerPatience); err != nil {
+	if s.writing, err = s.connect(1, writerCacheKiB, writerPatience); err != nil {
 		return nil, err
 	}
 	if _, err := s.writing.ExecContext(ctx, schema); err != nil {
 		return nil, fmt.Errorf("create the read model: %w", err)
 	}
-	s.reading, err = s.connect(max(4, 2*runtime.GOMAXPROCS(0)), readerPatience)
+	s.reading, err = s.connect(max(4, 2*runtime.GOMAXPROCS(0)), readerCacheKiB, readerPatience)
 	return s, err
 }
 
-// connect opens the database. Nothing is synced to disk: the model is built anew by each process. What is deleted is overwritten.
-func (s *store) connect(connections int, patience time.Duration) (*sql.DB, error) {
+// connect opens the database. Pages are small, since most of what building writes are single numbers at random places, of which each costs a
+// page in the log and one in the database. Nothing is synced to disk: the model is built anew by each process. What is deleted is overwritten.
+func (s *store) connect(connections, cacheKiB int, patience time.Duration) (*sql.DB, error) {
 	query := url.Values{"_pragma": {
-		"journal_mode(wal)", "synchronous(off)", "secure_delete(on)", "temp_store(memory)", "wal_autocheckpoint(4000)",
-		fmt.Sprintf("cache_size(-%d)", pageCacheKiB), fmt.Sprintf("busy_timeout(%d)", patience.Milliseconds()),
+		"journal_mode(wal)", "synchronous(off)", "secure_delete(on)", "temp_store(memory)", "wal_autocheckpoint(16384)",
+		fmt.Sprintf("cache_size(-%d)", cacheKiB), fmt.Sprintf("busy_timeout(%d)", patience.Milliseconds()),
 	}}
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(s.dir, database)+"?"+query.Encode())
 	if err != nil {
