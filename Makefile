@@ -39,7 +39,7 @@ outage: ## Take the ERP and then Enneo away for DURATION (default 10m) and count
 	@go run ./services/e2e/cmd/outage -duration '$(or $(DURATION),10m)' $(ARGS)
 .PHONY: outage
 
-bench: ## Measure real binaries beside floors and peers, see docs/results.md (ONLY=arm,ingest,windows,flow,import narrows, ARGS='-rounds 5 -cpuprofile' adds flags)
+bench: ## Measure real binaries beside floors and peers, see docs/results.md (ONLY=arm,ingest,windows,flow,lookup,import narrows, ARGS='-rounds 5 -cpuprofile' adds flags)
 	@scripts/ensure-redis.sh
 	@go build -o bin/bench ./services/bench/cmd/bench
 	@bin/bench -only '$(ONLY)' $(ARGS)

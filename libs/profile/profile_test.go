@@ -220,3 +220,22 @@ func TestAccessors(t *testing.T) {
 		t.Errorf("header %q, subject %q, %v", q.EventIDHeader(), q.CloudEventSubjectKind(), err)
 	}
 }
+
+func TestASearchTakesOnlyWhatItHasAParameterFor(t *testing.T) {
+	t.Parallel()
+	for name, takes := range map[string]map[string]bool{
+		"generic":    {"email": true, "q": true, "id": false, "nothing": false},
+		"lynqtech":   {"email": true, "q": false, "phone": false},
+		"powercloud": {"email": false},
+	} {
+		p, err := profile.Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for arg, want := range takes {
+			if got := p.Takes(profile.Search, arg); got != want {
+				t.Errorf("the search of %s takes %s: %t, want %t", name, arg, got, want)
+			}
+		}
+	}
+}

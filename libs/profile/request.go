@@ -86,6 +86,12 @@ var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
 // Supports tells whether the profile has the operation.
 func (p *Profile) Supports(op Operation) bool { return p.operations[op] != nil }
 
+// Takes tells whether the operation has a parameter for the argument; one without is left out of a request.
+func (p *Profile) Takes(op Operation, arg string) bool {
+	o := p.operations[op]
+	return o != nil && o.params[arg] != ""
+}
+
 // NeedsHash tells whether some operation has {hash}.
 func (p *Profile) NeedsHash() bool {
 	for _, o := range p.operations {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/enneo-ai/enneo-bridge/libs/config"
+	"github.com/enneo-ai/enneo-bridge/libs/key"
 	"github.com/enneo-ai/enneo-bridge/libs/profile"
 )
 
@@ -66,6 +67,17 @@ type Source struct {
 // EnneoIDFor is the id in Enneo of the ERP's id.
 func (s *Source) EnneoIDFor(id string) string {
 	return strings.Replace(s.EnneoID, idPlaceholder, id, 1)
+}
+
+// IDFromEnneo is the inverse of EnneoIDFor; false for an id in Enneo that no id of this source has.
+func (s *Source) IDFromEnneo(enneoID string) (id string, ok bool) {
+	before, after, _ := strings.Cut(s.EnneoID, idPlaceholder)
+	id, ok = strings.CutPrefix(enneoID, before)
+	if !ok {
+		return "", false
+	}
+	id, ok = strings.CutSuffix(id, after)
+	return id, ok && key.ValidID(id)
 }
 
 // ErrOverlap is in the chain of what CheckDisjoint returns.

@@ -46,6 +46,7 @@ func benchmarks() []benchmark {
 		{"ingest", "webhooks per second into the log", ingest},
 		{"windows", "lateness and memory with many open windows", windows},
 		{"flow", "all services under a steady load", flow},
+		{"lookup", "the read model of contract search: latency, memory, what is found", lookup},
 		{"import", "a whole ERP into Enneo, also with Enneo refusing and the reconciler killed", imports},
 	}
 }

@@ -27,8 +27,8 @@ func TestOnlyNamesTheBenchmarksToRun(t *testing.T) {
 		args []string
 		want []string // nil: refused
 	}{
-		{nil, []string{"arm", "ingest", "windows", "flow", "import"}},
-		{[]string{"-only", ""}, []string{"arm", "ingest", "windows", "flow", "import"}},
+		{nil, []string{"arm", "ingest", "windows", "flow", "lookup", "import"}},
+		{[]string{"-only", ""}, []string{"arm", "ingest", "windows", "flow", "lookup", "import"}},
 		{[]string{"-only", "flow,arm"}, []string{"flow", "arm"}},
 		{[]string{"-only", "disarm"}, nil},
 		{[]string{"-rounds", "0"}, nil},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -53,7 +54,11 @@ func TestPersonalDataAndSecretsStandOnlyWhereTheyMay(t *testing.T) {
 		"OTEL_RESOURCE_ATTRIBUTES": "planted=" + planted + "," + planted,
 	})
 	services := map[string]*rig.Process{}
-	for _, name := range []string{"ingestor", "debouncer", "enricher", "publisher"} {
+	readModel := t.TempDir()
+	maps.Copy(env, map[string]string{
+		"LOOKUP_TOKEN": lookupToken, "LOOKUP_TEMP_DIR": readModel, "LOOKUP_MODE": "live", "LOOKUP_TICKET_ATTEMPTS": "3", "LOOKUP_CACHE_TTL": "0",
+	})
+	for _, name := range []string{"ingestor", "debouncer", "enricher", "publisher", "lookup"} {
 		services[name] = w.start(name, env)
 	}
 	ingestor := w.http(services["ingestor"])
@@ -65,12 +70,18 @@ func TestPersonalDataAndSecretsStandOnlyWhereTheyMay(t *testing.T) {
 	w.knock(ingestor)
 	w.onlyKnownPlacesHoldData()
 	w.deadLettersTellNothing()
+	w.ask(w.http(services["lookup"]))
+	w.readModelHoldsTheOwner(readModel)
 
 	w.delete(ingestor, ids)
+	w.readModelForgets(readModel)
 	w.dropBodies()
 	metrics := w.metrics(services)
-	for _, name := range []string{"publisher", "enricher", "debouncer", "ingestor"} {
+	for _, name := range []string{"lookup", "publisher", "enricher", "debouncer", "ingestor"} {
 		must(t, services[name].Stop())
+	}
+	if left, err := os.ReadDir(readModel); err != nil || len(left) > 0 {
+		t.Errorf("%d files of the read model are left: %v", len(left), err)
 	}
 	w.NATS.Kill()
 	w.Redis.Kill()

@@ -83,7 +83,7 @@ func TestDevSaysWhereEverythingIsAndStopsInOrder(t *testing.T) {
 	var errs strings.Builder
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, []string{"dev", "--ingestor-addr", stack.FreePort, "--simulator-addr", stack.FreePort, "--contracts", "1"},
+		code <- run(ctx, []string{"dev", "--ingestor-addr", stack.FreePort, "--lookup-addr", stack.FreePort, "--simulator-addr", stack.FreePort, "--contracts", "1"},
 			config.Map(nil), out, &errs)
 	}()
 	select {
@@ -96,7 +96,7 @@ func TestDevSaysWhereEverythingIsAndStopsInOrder(t *testing.T) {
 		t.Errorf("dev exits %d and says %q, want 0 and nothing", got, errs.String())
 	}
 	for _, want := range []string{
-		"/webhooks/powercloud", "/control/summary", "/enneo/api/mind", "ingestor ", "debouncer ", "enricher ", "publisher ",
+		"/webhooks/powercloud", "/control/summary", "/enneo/api/mind", "ingestor ", "debouncer ", "enricher ", "publisher ", "lookup ", "/v1/customer/search",
 		`-d '{"contracts":["VN-100001"],"statusId":6000}'`, "X-Webhook-Secret: ", "/control/writes?", "stopping: ",
 	} {
 		if !strings.Contains(out.String(), want) {
@@ -113,8 +113,15 @@ func TestDevNamesTheFlagOfATakenPort(t *testing.T) {
 	}
 	defer listener.Close()
 	taken := listener.Addr().String()
-	for flag, free := range map[string]string{"--ingestor-addr": "--simulator-addr", "--simulator-addr": "--ingestor-addr"} {
-		code, _, errs := call(t.Context(), nil, "dev", flag, taken, free, stack.FreePort)
+	flags := []string{"--ingestor-addr", "--lookup-addr", "--simulator-addr"}
+	for _, flag := range flags {
+		arguments := []string{"dev", flag, taken}
+		for _, free := range flags {
+			if free != flag {
+				arguments = append(arguments, free, stack.FreePort)
+			}
+		}
+		code, _, errs := call(t.Context(), nil, arguments...)
 		if code != exitFailure || !strings.Contains(errs, taken+" is taken") || !strings.Contains(errs, flag+" ") {
 			t.Errorf("dev exits %d and says %q, want %d, the address and the flag %s", code, errs, exitFailure, flag)
 		}

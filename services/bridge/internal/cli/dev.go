@@ -19,11 +19,11 @@ import (
 )
 
 // The flags of addresses, by the service that listens there.
-var addressFlags = map[string]string{"ingestor": "ingestor-addr", "simulator": "simulator-addr"} //nolint:gochecknoglobals // Read only.
+var addressFlags = map[string]string{"ingestor": "ingestor-addr", "lookup": "lookup-addr", "simulator": "simulator-addr"} //nolint:gochecknoglobals // Read only.
 
 func newDev(env config.Environment) *cobra.Command {
 	o := stack.Options{
-		IngestorAddr: "127.0.0.1:8080", SimulatorAddr: "127.0.0.1:8070",
+		IngestorAddr: "127.0.0.1:8080", LookupAddr: "127.0.0.1:8081", SimulatorAddr: "127.0.0.1:8070",
 		QuietPeriod: stack.DefaultQuietPeriod, MaxWait: stack.DefaultMaxWait, LogLevel: slog.LevelWarn,
 	}
 	cmd := &cobra.Command{
@@ -39,6 +39,7 @@ With --data the event log is there again at the next start; the simulated system
 	flags := cmd.Flags()
 	flags.StringVar(&o.Dir, "data", "", "directory that keeps the event log (default: a temporary one, removed at the end)")
 	flags.StringVar(&o.IngestorAddr, addressFlags["ingestor"], o.IngestorAddr, "where webhooks are taken")
+	flags.StringVar(&o.LookupAddr, addressFlags["lookup"], o.LookupAddr, "where Enneo's searches are answered")
 	flags.StringVar(&o.SimulatorAddr, addressFlags["simulator"], o.SimulatorAddr, "where the simulated ERPs and Enneo are")
 	flags.DurationVar(&o.QuietPeriod, "quiet-period", o.QuietPeriod, "quiet period of the windows")
 	flags.DurationVar(&o.MaxWait, "max-wait", o.MaxWait, "max wait of the windows")
@@ -60,7 +61,7 @@ func dev(ctx context.Context, screen *terminal.Screen, o *stack.Options) error {
 	}
 	select {
 	case <-ctx.Done():
-		screen.Printf("\n%s\n", screen.Dim("stopping: ingestor, debouncer, enricher, publisher, simulator, Redis, NATS"))
+		screen.Printf("\n%s\n", screen.Dim("stopping: ingestor, debouncer, enricher, publisher, reconciler, lookup, simulator, Redis, NATS"))
 	case <-s.Ended(): // Stop says which one, and why.
 	}
 	return s.Stop()
@@ -88,6 +89,7 @@ func welcome(ctx context.Context, screen *terminal.Screen, s *stack.Stack, o *st
 	fmt.Fprintf(&b, "%s  started in %.1f s; quiet period %s, max wait %s; Ctrl-C stops it\n\n", screen.Bold("enneo-bridge"), took.Seconds(), o.QuietPeriod, o.MaxWait)
 	row := func(name, value string) { fmt.Fprintf(&b, "  %-11s %s\n", name, value) }
 	row("webhooks", s.WebhookURL()+screen.Dim("  secret: "+stack.Secret))
+	row("search", s.LookupURL()+"/docs"+screen.Dim("  token: "+stack.LookupToken))
 	row("control", s.SimulatorURL()+"/control/summary"+screen.Dim("  of the simulated systems"))
 	row("enneo", s.SimulatorURL()+"/enneo/api/mind"+screen.Dim("  simulated"))
 	row("nats", s.NATSURL())
@@ -102,6 +104,10 @@ func welcome(ctx context.Context, screen *terminal.Screen, s *stack.Stack, o *st
 	for _, line := range examples(s, ids[0]) {
 		b.WriteString("\n" + line + "\n")
 	}
+	fmt.Fprintf(&b, "\n%s\n", screen.Dim("  what Enneo's own searches find: a contract by its number, and, once it was told of, what an agent types"))
+	for _, line := range searches(s, ids[0]) {
+		b.WriteString("\n" + line + "\n")
+	}
 	fmt.Fprintf(&b, "\n%s\n\nNATS_URL=%s bin/bridge audit\n", screen.Dim("  is anything lost, or open for too long?"), s.NATSURL())
 	fmt.Fprintf(&b, "\n%s\n\nREDIS_URL=%s bin/bridge windows ls\n", screen.Dim("  what waits for its quiet period?"), s.RedisURL())
 	screen.Printf("%s", b.String())
@@ -114,5 +120,14 @@ func examples(s *stack.Stack, contract string) []string {
 		fmt.Sprintf(`curl -sS %s/control/change -H 'Content-Type: application/json' -d '{"contracts":["%s"],"statusId":6000}'`, s.SimulatorURL(), contract),
 		fmt.Sprintf(`curl -sS %s -H 'X-Webhook-Secret: %s' -H 'Content-Type: application/json' -d '{"contractId":"%s"}'`, s.WebhookURL(), stack.Secret, contract),
 		fmt.Sprintf(`curl -sS '%s/control/writes?kind=contract&id=%s'`, s.SimulatorURL(), contract),
+	}
+}
+
+// searches are commands that ask what Enneo asks.
+func searches(s *stack.Stack, contract string) []string {
+	const call = `curl -sS -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' %s%s -d '%s'`
+	return []string{
+		fmt.Sprintf(call, stack.LookupToken, s.LookupURL(), "/v1/contract", fmt.Sprintf(`{"contractId":"%s"}`, contract)),
+		fmt.Sprintf(call, stack.LookupToken, s.LookupURL(), "/v1/customer/search", fmt.Sprintf(`{"q":"%s"}`, contract)),
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/services/debouncer"
 	"github.com/enneo-ai/enneo-bridge/services/enricher"
 	"github.com/enneo-ai/enneo-bridge/services/ingestor"
+	"github.com/enneo-ai/enneo-bridge/services/lookup"
 	"github.com/enneo-ai/enneo-bridge/services/publisher"
 	"github.com/enneo-ai/enneo-bridge/services/reconciler"
 	"github.com/enneo-ai/enneo-bridge/services/simulator"
@@ -56,6 +57,7 @@ func Services() []Service {
 		{"debouncer", debouncer.Config{}, "Collects the changes of a key in a window and flushes it when it is due"},
 		{"enricher", enricher.Config{}, "Reads a flushed key once in its ERP"},
 		{"publisher", publisher.Config{}, "Brings the newest state of a key to Enneo"},
+		{"lookup", lookup.Config{}, "Answers Enneo's four real-time search calls"},
 		{"reconciler", reconciler.Config{}, "Compares ERPs with what was carried over, once or by a schedule. Its flags and exit codes: `reconciler -help`, `bridge reconcile --help`"},
 		{"simulator", simulator.Config{}, "Stands in for ERPs and Enneo in development and tests; it needs neither NATS nor Redis"},
 	}

@@ -39,8 +39,8 @@ func TestEveryVariableStandsOnThePageOnce(t *testing.T) {
 	for _, match := range row.FindAllStringSubmatch(text, -1) {
 		listed[match[1]]++
 	}
-	// The ingestor and the simulator each listen somewhere else.
-	meanings := map[string]int{"LISTEN_ADDR": 2}
+	// The ingestor, lookup and the simulator each listen somewhere else.
+	meanings := map[string]int{"LISTEN_ADDR": 3}
 	for name, n := range listed {
 		if want := max(1, meanings[name]); n != want {
 			t.Errorf("%s stands on the page %d times, want %d", name, n, want)
@@ -70,7 +70,7 @@ func TestEveryVariableStandsOnThePageOnce(t *testing.T) {
 
 func TestSharedVariablesNameTheirReaders(t *testing.T) {
 	t.Parallel()
-	want := "## NATS\n\nRead by `ingestor`, `debouncer`, `enricher`, `publisher` and `reconciler`.\n\n| variable |"
+	want := "## NATS\n\nRead by `ingestor`, `debouncer`, `enricher`, `publisher`, `lookup` and `reconciler`.\n\n| variable |"
 	if text := page(t); !strings.Contains(text, want) {
 		t.Errorf("page lacks %q:\n%s", want, text)
 	}

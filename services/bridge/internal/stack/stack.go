@@ -19,6 +19,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/services/debouncer"
 	"github.com/enneo-ai/enneo-bridge/services/enricher"
 	"github.com/enneo-ai/enneo-bridge/services/ingestor"
+	"github.com/enneo-ai/enneo-bridge/services/lookup"
 	"github.com/enneo-ai/enneo-bridge/services/publisher"
 	"github.com/enneo-ai/enneo-bridge/services/reconciler"
 	"github.com/enneo-ai/enneo-bridge/services/simulator"
@@ -30,6 +31,9 @@ const Source = simclient.Powercloud
 // Secret is the source's webhook secret; everything listens on this machine only, and nothing in it is real.
 const Secret = "development-only"
 
+// LookupToken is the bearer token of real-time search, for the same reason.
+const LookupToken = "development-only-too"
+
 // FreePort is an address with a port that the system chooses.
 const FreePort = "127.0.0.1:0"
 
@@ -40,8 +44,8 @@ const startTimeout = time.Minute
 type Options struct {
 	// Dir keeps the event log and everything else that NATS stores. Empty means a temporary directory that Stop removes.
 	Dir string
-	// IngestorAddr and SimulatorAddr are where those two listen; FreePort if empty. All others take free ports.
-	IngestorAddr, SimulatorAddr string
+	// IngestorAddr, LookupAddr and SimulatorAddr are where those three listen; FreePort if empty. All others take free ports.
+	IngestorAddr, LookupAddr, SimulatorAddr string
 	// QuietPeriod and MaxWait are those of all windows; 2s and 10s if zero.
 	QuietPeriod, MaxWait time.Duration
 	// Contracts is how many contracts the simulated ERPs begin with; the simulator's own number if zero.
@@ -97,6 +101,8 @@ func (s *Stack) start(ctx context.Context, o *Options) error {
 		return fmt.Errorf("start the %w", err)
 	}
 	env := s.env(o, url(simulated.addrs[listenerHTTP]))
+	searches := maps.Clone(env)
+	searches["LISTEN_ADDR"] = cmp.Or(o.LookupAddr, FreePort)
 	s.services = nil
 	for _, p := range []part{
 		{name: "ingestor", run: ingestor.Run, listeners: []string{listenerHTTP}},
@@ -107,6 +113,8 @@ func (s *Stack) start(ctx context.Context, o *Options) error {
 	} {
 		s.services = append(s.services, launch(p, env, o.LogWriter, s.failed))
 	}
+	s.services = append(s.services, launch(
+		part{name: "lookup", run: lookup.Run, listeners: []string{listenerHTTP}, checks: []string{"nats", "model"}}, searches, o.LogWriter, s.failed))
 	s.services = append(s.services, simulated)
 	for _, one := range s.services {
 		if err := one.await(ctx); err != nil {
@@ -143,6 +151,7 @@ func (s *Stack) env(o *Options, simulatorURL string) map[string]string {
 		"DEBOUNCE_MAX_WAIT":     cmp.Or(o.MaxWait, DefaultMaxWait).String(),
 		// A person who tries out a deletion does not want to wait for a minute.
 		"GONE_CONFIRM": (2 * time.Second).String(),
+		"LOOKUP_TOKEN": LookupToken, "LOOKUP_TEMP_DIR": s.backing.dir,
 		// The simulated ERP has no lists, so this reads some of the known contracts again.
 		"RECONCILE_SCHEDULE": "@every 15m",
 
@@ -184,6 +193,9 @@ func (s *Stack) httpURL(name string) string {
 
 // WebhookURL is where the source posts its webhooks, with Secret in the header X-Webhook-Secret.
 func (s *Stack) WebhookURL() string { return s.httpURL("ingestor") + "/webhooks/" + Source }
+
+// LookupURL is where real-time search is, with LookupToken as bearer token.
+func (s *Stack) LookupURL() string { return s.httpURL("lookup") }
 
 // SimulatorURL is the root of the simulated systems and of their control.
 func (s *Stack) SimulatorURL() string { return s.httpURL("simulator") }

@@ -47,7 +47,7 @@ func TestStartedStackIsReadyAndShowsItsMetrics(t *testing.T) {
 			}
 		}
 	}
-	if got, want := strings.Join(names, " "), "ingestor debouncer enricher publisher reconciler simulator"; got != want {
+	if got, want := strings.Join(names, " "), "ingestor debouncer enricher publisher reconciler lookup simulator"; got != want {
 		t.Errorf("services = %s, want %s", got, want)
 	}
 }
@@ -127,6 +127,7 @@ func TestTakenPortIsSaidToBeTaken(t *testing.T) {
 	taken := listener.Addr().String()
 	for service, o := range map[string]stack.Options{
 		"ingestor":  {IngestorAddr: taken},
+		"lookup":    {LookupAddr: taken},
 		"simulator": {SimulatorAddr: taken},
 	} {
 		o.Contracts = 1

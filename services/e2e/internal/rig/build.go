@@ -15,7 +15,7 @@ const module = "github.com/enneo-ai/enneo-bridge/services"
 // services are the commands that a world may need, and newer those of them that an old version may not have.
 var (
 	services = []string{"ingestor", "debouncer", "enricher", "publisher", "simulator"}
-	newer    = []string{"reconciler"}
+	newer    = []string{"reconciler", "lookup"}
 )
 
 // natsServer is the import path of the server's own command: the version is the one that the services are tested with.
