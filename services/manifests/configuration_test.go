@@ -18,6 +18,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/services/debouncer"
 	"github.com/enneo-ai/enneo-bridge/services/enricher"
 	"github.com/enneo-ai/enneo-bridge/services/ingestor"
+	"github.com/enneo-ai/enneo-bridge/services/lookup"
 	"github.com/enneo-ai/enneo-bridge/services/manifests/internal/rules"
 	"github.com/enneo-ai/enneo-bridge/services/publisher"
 	"github.com/enneo-ai/enneo-bridge/services/reconciler"
@@ -38,6 +39,7 @@ var readers = map[string]reader{
 	"debouncer":  {func() any { return new(debouncer.Config) }, true, source.Need{}, false},
 	"enricher":   {func() any { return new(enricher.Config) }, true, source.Need{ERP: true}, false},
 	"publisher":  {func() any { return new(publisher.Config) }, true, source.Need{}, true},
+	"lookup":     {func() any { return new(lookup.Config) }, true, source.Need{ERP: true}, true},
 	"reconciler": {func() any { return new(reconciler.Config) }, true, source.Need{ERP: true}, false},
 	"simulator":  {func() any { return new(simulator.Config) }, false, source.Need{}, false},
 }
