@@ -138,13 +138,13 @@ func TestTwoServicesRunInOneProcess(t *testing.T) {
 		f := frames[i]
 		_, metrics := f.get(t, "/metrics")
 		for _, line := range []string{
-			fmt.Sprintf(`service_name="%s"`, want.name), fmt.Sprintf("} %d\n", i+1), "go_goroutines ", "process_cpu_seconds_total ",
+			fmt.Sprintf(`service_name="%s"`, want.name), fmt.Sprintf("bridge_events_total %d\n", i+1), "go_goroutines ", "process_cpu_seconds_total ",
 		} {
 			if !strings.Contains(metrics, line) {
 				t.Errorf("the metrics of %s do not hold %q", want.name, line)
 			}
 		}
-		if !strings.Contains(metrics, "bridge_events_total{") {
+		if !strings.Contains(metrics, "bridge_events_total ") {
 			t.Errorf("the metrics of %s do not hold its counter", want.name)
 		}
 		if code, body := f.get(t, "/readyz"); code != want.code || strings.TrimSpace(body) != want.ready {

@@ -21,7 +21,7 @@ import (
 )
 
 // sample is a line of /metrics: its labels, and its value.
-var sample = regexp.MustCompile(`^([a-z_]+)\{([^}]*)\} ([0-9.e+]+)$`)
+var sample = regexp.MustCompile(`^([a-z_]+)(?:\{([^}]*)\})? ([0-9.e+]+)$`)
 
 // metric adds up the samples of a metric that have all the given labels.
 func (s *service) metric(t *testing.T, name string, labels ...string) (sum float64, found bool) {

@@ -42,7 +42,7 @@ func TestOnlyWhoHasTheTokenIsAnswered(t *testing.T) {
 			t.Errorf("answer = %d, want %d", got.status, want)
 		}
 	}
-	if n := r.metric("lookup_previous_token_total"); n != 1 {
+	if n := r.metric("bridge_lookup_previous_token_total"); n != 1 {
 		t.Errorf("%v calls with the previous token were counted, want 1", n)
 	}
 	open := w.start(map[string]string{"LOOKUP_TOKEN": "", "LOOKUP_AUTH": "none"})

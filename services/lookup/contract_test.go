@@ -138,7 +138,7 @@ func TestManyCallersAtTheSameTimeCostOneRead(t *testing.T) {
 	}
 	_, err = w.sim.AwaitHeld(t.Context(), held.ID, 1)
 	w.must(err)
-	bustest.Eventually(t, "all of them wait", func() bool { return r.metric("lookup_calls_active") == callers })
+	bustest.Eventually(t, "all of them wait", func() bool { return r.metric("bridge_lookup_calls_active") == callers })
 	w.must(w.sim.Release(t.Context(), simclient.Release{Fault: held.ID}))
 	w.must(group.Wait())
 	if n := w.reads("get_contract", k.ID); n != 1 {
@@ -251,7 +251,7 @@ func TestAnERPThatIsInTroubleIsAnsweredForWithTheAgeOfWhatIsKnown(t *testing.T) 
 			if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
 				t.Errorf("a contract that nobody knows is answered %d, Retry-After %q", got.status, got.header.Get("Retry-After"))
 			}
-			if n := r.metric("lookup_fallbacks_total"); n < 6 {
+			if n := r.metric("bridge_lookup_fallbacks_total"); n < 6 {
 				t.Errorf("%v fallbacks were counted, want 6", n)
 			}
 			w.must(w.sim.ClearFaults(t.Context(), simclient.Generic))
@@ -357,7 +357,7 @@ func TestAReplicaIsReadyWhenItsModelIsBuilt(t *testing.T) {
 	}
 	w.carried(keys...)
 	r := w.start(nil)
-	if n := r.metric("lookup_model_keys", `kind="contract"`); n != float64(len(keys)) {
+	if n := r.metric("bridge_lookup_model_keys", `kind="contract"`); n != float64(len(keys)) {
 		t.Errorf("a replica that is ready has %v contracts, want %d", n, len(keys))
 	}
 }

@@ -62,7 +62,7 @@ func TestAModelIsMadeAnewWhenTheBucketIsAnotherOne(t *testing.T) {
 	_, err = js.CreateStream(t.Context(), cfg)
 	w.must(err)
 	bustest.Eventually(t, "what was there before is gone", func() bool {
-		return r.ready() && r.metric("lookup_model_keys", `kind="contract"`) == 0 && r.search(t, map[string]any{"ticketId": 1, "contractId": k.ID}).body == "{}"
+		return r.ready() && r.metric("bridge_lookup_model_keys", `kind="contract"`) == 0 && r.search(t, map[string]any{"ticketId": 1, "contractId": k.ID}).body == "{}"
 	})
 }
 

@@ -45,7 +45,7 @@ func TestGuessingIsLimitedByTicket(t *testing.T) {
 	if strings.Contains(r.log.String(), "guess\"") || strings.Contains(r.log.String(), "VN-") {
 		t.Error("the log holds a ticket or an id")
 	}
-	if n := r.metric("lookup_tickets_limited_total"); n != 31 {
+	if n := r.metric("bridge_lookup_tickets_limited_total"); n != 31 {
 		t.Errorf("%v limited calls were counted, want 31", n)
 	}
 }

@@ -202,8 +202,8 @@ func (r *replica) metric(name string, labels ...string) float64 {
 	_, text := r.get(r.admin + "/metrics")
 	sum := 0.0
 	for line := range strings.Lines(text) {
-		series, value, ok := strings.Cut(strings.TrimSpace(line), "} ")
-		if !ok || !strings.HasPrefix(series, name+"{") {
+		series, value, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if !ok || series != name && !strings.HasPrefix(series, name+"{") {
 			continue
 		}
 		fits := true

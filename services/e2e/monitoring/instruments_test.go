@@ -90,6 +90,9 @@ func declared(n ast.Node) (instrument, bool) {
 		return instrument{}, false
 	}
 	i := instrument{Name: literal(call.Args[0]), Kind: kind}
+	if i.Name == "" {
+		return instrument{}, false // A helper that is given the name, or no instrument at all.
+	}
 	for _, arg := range call.Args[1:] {
 		option, ok := arg.(*ast.CallExpr)
 		if !ok || len(option.Args) != 1 {
