@@ -20,6 +20,7 @@ var accepted = []sign{
 	{"ISC", "permission to use, copy, modify, and distribute this software for any purpose with or without fee"},
 	{"MIT", "permission is hereby granted, free of charge, to any person obtaining a copy"},
 	{"MPL-2.0", "mozilla public license version 2.0"},
+	{"LicenseRef-public-domain", "has been dedicated to the public domain by the authors"}, // SQLite's own words
 }
 
 // refused are licences that would bind whoever runs or passes on enneo-bridge, and that are named for a better message:

@@ -110,6 +110,9 @@ func licenceOf(dir string) (string, error) {
 
 func isLicence(name string) bool {
 	name = strings.ToLower(name)
+	if name == "license-logo" {
+		return false // Of a picture on a module's page, which is part of no program.
+	}
 	for _, start := range []string{"license", "licence", "copying", "unlicense"} {
 		if strings.HasPrefix(name, start) {
 			return true

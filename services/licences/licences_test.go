@@ -20,7 +20,8 @@ func TestLicencesAreRecognised(t *testing.T) {
 		"BSD, three parts": {
 			"Redistribution and use in source and binary forms, with or without\nmodification, are permitted: Neither the name of", "BSD-3-Clause",
 		},
-		"ISC": {"Permission to use, copy, modify, and distribute this software for any\npurpose with or without fee is hereby granted", "ISC"},
+		"SQLite": {"All of the code and documentation in SQLite has been dedicated to the public\ndomain by the authors.", "LicenseRef-public-domain"},
+		"ISC":    {"Permission to use, copy, modify, and distribute this software for any\npurpose with or without fee is hereby granted", "ISC"},
 	} {
 		if got, err := classify([]byte(c.text)); err != nil || got != c.want {
 			t.Errorf("%s: got %q, %v, want %q", name, got, err, c.want)
