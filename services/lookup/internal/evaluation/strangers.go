@@ -130,7 +130,7 @@ func strangers() []Kind {
 			other.Home = w.place()
 			a := inOneLine(&other)
 			a.Email = c.Email
-			return Question{Given: a}, other.Home.Zip != c.Home.Zip && !w.delivers(c, other.Home.Zip) && w.namesakes(&other) == 0
+			return Question{Given: a}, w.emails[c.Email] == 1 && other.Home.Zip != c.Home.Zip && !w.delivers(c, other.Home.Zip) && w.namesakes(&other) == 0
 		}},
 		{Name: "short or meaningless", ask: func(w *World, c *Customer) (Question, bool) {
 			bad := []string{"1", "a", "%", "*", "VN", "VN-", "@", "0", "+49", "00", "-", "_", "'", "\x00", "VN-%", "K-*", "x@", "@web.example", "…"}

@@ -172,6 +172,10 @@ func speed(ctx context.Context, m *model.Model, dir string, seed uint64, contrac
 	if err := flush(); err != nil {
 		return nil, err
 	}
+	// A change as they come afterwards, with which building is over.
+	if err := m.Apply(ctx, sample[0].Entries(uint64(s.Customers+1))); err != nil {
+		return nil, err
+	}
 	s.BuildMs = building.Milliseconds()
 	runtime.GC()
 	debug.FreeOSMemory()

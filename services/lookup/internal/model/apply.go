@@ -49,7 +49,26 @@ func (m *Model) Apply(ctx context.Context, entries []Entry) (err error) {
 	m.customers.Add(b.customers)
 	m.unscrubbed = m.unscrubbed || b.removed
 	m.scrub(ctx)
+	m.shrink(ctx, len(entries))
 	return nil
+}
+
+// building is how many entries a batch has, at least, while the model is built.
+const building = 100
+
+// shrink gives back the page cache that building has filled, with the first small batch after it.
+func (m *Model) shrink(ctx context.Context, entries int) {
+	if entries >= building {
+		m.grown = true
+		return
+	}
+	if !m.grown {
+		return
+	}
+	m.grown = false
+	if _, err := m.store.writing.ExecContext(ctx, `PRAGMA shrink_memory`); err != nil {
+		m.log.WarnContext(ctx, "the page cache of the read model was not given back", "error", err)
+	}
 }
 
 // scrub empties the write-ahead log after a delete, as what is gone still stands in it. If a reader holds on to an older state, the

@@ -36,7 +36,9 @@ type Model struct {
 	applying sync.Mutex
 	// unscrubbed tells that something deleted may still stand in the write-ahead log. Guarded by applying.
 	unscrubbed bool
-	owners     owners
+	// grown tells that the writer's page cache is full of what building read and wrote. Guarded by applying.
+	grown  bool
+	owners owners
 
 	contracts, customers atomic.Int64
 }
