@@ -98,8 +98,10 @@ func licenceOf(dir string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", entry.Name(), err)
 		}
-		if !slices.Contains(found, id) {
-			found = append(found, id)
+		for one := range strings.SplitSeq(id, " AND ") {
+			if !slices.Contains(found, one) {
+				found = append(found, one)
+			}
 		}
 	}
 	if len(found) == 0 {
