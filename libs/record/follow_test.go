@@ -147,7 +147,7 @@ func TestFollowSaysThatABucketIsAnother(t *testing.T) {
 	if err := conn.JetStream().DeleteStream(t.Context(), cfg.Name); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := conn.JetStream().CreateStream(t.Context(), jetstream.StreamConfig(cfg)); err != nil {
+	if _, err := conn.JetStream().CreateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.Follow(t.Context(), cursor, []string{"a.>"}, h.visit); !errors.Is(err, record.ErrRecreated) {

@@ -16,7 +16,7 @@ import (
 	"github.com/enneo-ai/enneo-bridge/services/bridge/internal/table"
 )
 
-const pauseFootnote = `Webhooks are accepted meanwhile; what they tell waits, at most one ticket per contract. A pause outlives every restart.
+const pauseFootnote = `Webhooks are accepted meanwhile; what they tell waits, at most one ticket per contract. What was said here outlives every restart.
 The sources are found by SOURCES, NATS by the same variables as the services find it (NATS_URL and so on).`
 
 func newPause(env config.Environment) *cobra.Command {
