@@ -360,4 +360,9 @@ func TestAReplicaIsReadyWhenItsModelIsBuilt(t *testing.T) {
 	if n := r.metric("bridge_lookup_model_keys", `kind="contract"`); n != float64(len(keys)) {
 		t.Errorf("a replica that is ready has %v contracts, want %d", n, len(keys))
 	}
+	if built, left, lag := r.metric("bridge_lookup_model_built"), r.metric("bridge_lookup_model_left"), r.metric("bridge_lookup_model_lag_seconds"); built != 1 || left != 0 || lag != 0 {
+		t.Errorf("a model that nothing has come to since is built %v, lacks %v records and lags by %v s", built, left, lag)
+	}
+	w.carried(keys[0])
+	bustest.Eventually(t, "what comes to a built model is timed", func() bool { return r.metric("bridge_lookup_model_lag_seconds") > 0 })
 }

@@ -59,6 +59,8 @@ func newMetrics(meter metric.Meter) (*metrics, error) {
 			return nil, fmt.Errorf("make instrument: %w", err)
 		}
 	}
+	// It is there from the start, or the first searches of who guesses would be no increase.
+	m.limited.Add(context.Background(), 0)
 	return m, nil
 }
 

@@ -147,7 +147,7 @@ func (f *Feed) exchange(m *model.Model) {
 	f.model = m
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.built, f.left, f.applied, f.passed = false, 0, 0, 0
+	f.built, f.left, f.applied, f.passed, f.lag = false, 0, 0, 0, 0
 }
 
 // apply brings a batch into the model.
@@ -173,7 +173,10 @@ func (f *Feed) apply(ctx context.Context, m *model.Model, batch []revision, left
 	f.left = left
 	if len(batch) > 0 {
 		last := &batch[len(batch)-1]
-		f.applied, f.lag = last.Revision, max(0, time.Since(last.StoredAt))
+		f.applied = last.Revision
+		if f.built { // What a new model finds was stored before it was there.
+			f.lag = max(0, time.Since(last.StoredAt))
+		}
 	}
 	if left == 0 && !f.built {
 		f.built = true

@@ -13,18 +13,22 @@ import (
 
 // Observe exports what the model holds and how far behind it is.
 func (f *Feed) Observe(meter metric.Meter) error {
+	// Their names stand here as they are, since docs/metrics.md is written from the source.
 	var errs [5]error
-	gauge := func(i int, name, unit, description string) metric.Int64ObservableGauge {
-		g, err := meter.Int64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(description))
-		errs[i] = err
-		return g
-	}
-	keys := gauge(0, "lookup.model.keys", "{key}", "Contracts and customers in the read model, by kind")
-	size := gauge(1, "lookup.model.size", "By", "Size of the read model's store")
-	left := gauge(2, "lookup.model.left", "{record}", "Snapshots that the read model does not have yet")
-	built := gauge(3, "lookup.model.built", "1", "Whether the read model is complete: 1 or 0")
+	keys, err := meter.Int64ObservableGauge("lookup.model.keys", metric.WithUnit("{key}"),
+		metric.WithDescription("Contracts and customers in the read model, by kind"))
+	errs[0] = err
+	size, err := meter.Int64ObservableGauge("lookup.model.size", metric.WithUnit("By"),
+		metric.WithDescription("Size of the read model's store"))
+	errs[1] = err
+	left, err := meter.Int64ObservableGauge("lookup.model.left", metric.WithUnit("{record}"),
+		metric.WithDescription("Snapshots that the read model does not have yet"))
+	errs[2] = err
+	built, err := meter.Int64ObservableGauge("lookup.model.built",
+		metric.WithDescription("1 while the read model is complete, 0 while it is being built"))
+	errs[3] = err
 	lag, err := meter.Float64ObservableGauge("lookup.model.lag", metric.WithUnit("s"),
-		metric.WithDescription("How long after it was stored the newest snapshot came into the read model"))
+		metric.WithDescription("How long after it was stored the newest snapshot came into the read model; 0 until one comes after it was built"))
 	errs[4] = err
 	for _, err := range errs {
 		if err != nil {
