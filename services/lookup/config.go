@@ -38,7 +38,7 @@ const (
 type Config struct {
 	ListenAddr     string            `env:"LISTEN_ADDR, default=:8081" desc:"Address of the search calls"`
 	Token          config.Secret     `env:"LOOKUP_TOKEN" desc:"Bearer token that Enneo's executors send. Required unless LOOKUP_AUTH is none"`
-	TokenPrevious  config.Secret     `env:"LOOKUP_TOKEN_PREVIOUS" desc:"The token before LOOKUP_TOKEN, valid as well while Enneo is moved to the new one; the metric lookup_previous_token counts the calls that still use it. Remove it when that stands still"`
+	TokenPrevious  config.Secret     `env:"LOOKUP_TOKEN_PREVIOUS" desc:"The token before LOOKUP_TOKEN, valid as well while Enneo is moved to the new one; the metric bridge_lookup_previous_token_total counts the calls that still use it. Remove it when that stands still"`
 	Auth           string            `env:"LOOKUP_AUTH, default=bearer" desc:"How callers are authenticated: bearer, or none if something in front of the service does it; answers are personal data"`
 	Mode           Mode              `env:"LOOKUP_MODE, default=auto" desc:"Where answers come from: live (the ERP, and what is known if it does not answer), model (only what is known, which costs the ERP nothing) or auto (what is known where it is up to date, else the ERP)"`
 	CacheTTL       time.Duration     `env:"LOOKUP_CACHE_TTL, default=30s" desc:"How long an answer of the ERP is used again, unless an event or a newer read of the same contract comes; 0 never"`
