@@ -130,7 +130,7 @@ func (s *stage) exemplars(t *testing.T) {
 	const open = "application/openmetrics-text; version=1.0.0"
 	for service, metric := range map[string]string{
 		"ingestor": "webhooks", "debouncer": "window_lateness_seconds", "enricher": "erp_read_duration_seconds",
-		"publisher": "enneo_request_duration_seconds",
+		"publisher": "enneo_request_duration_seconds", "lookup": "lookup_calls_seconds",
 	} {
 		eventually(t, "a figure of the "+service+" leads to a trace", func(context.Context) error {
 			text := s.scrape(t, service, open)

@@ -154,8 +154,8 @@ func TestEachAlertHasARunbookAndEachRunbookAnAlert(t *testing.T) {
 // ours finds the names of our own metrics, and of recording rules, in expressions and texts.
 var ours = regexp.MustCompile(`\bbridge(?::[a-z0-9_:]+|_[a-z0-9_]+)`)
 
-// missing are names that nobody exports or records.
-func missing(t *testing.T, text string) []string {
+// told are the names that somebody exports or records.
+func told(t *testing.T) map[string]bool {
 	t.Helper()
 	known := map[string]bool{}
 	for _, r := range rules(t) {
@@ -166,6 +166,11 @@ func missing(t *testing.T, text string) []string {
 			known[name] = true
 		}
 	}
+	return known
+}
+
+// missing are the names in a text that are not known.
+func missing(known map[string]bool, text string) []string {
 	var names []string
 	for _, name := range ours.FindAllString(text, -1) {
 		if !known[name] {
@@ -177,8 +182,9 @@ func missing(t *testing.T, text string) []string {
 
 func TestRulesAndRunbooksNameMetricsThatExist(t *testing.T) {
 	t.Parallel()
+	known := told(t)
 	for _, r := range rules(t) {
-		if names := missing(t, r.Expr); names != nil {
+		if names := missing(known, r.Expr); names != nil {
 			t.Errorf("%s%s asks for %v", r.Alert, r.Record, names)
 		}
 	}
@@ -187,7 +193,7 @@ func TestRulesAndRunbooksNameMetricsThatExist(t *testing.T) {
 	for _, page := range pages {
 		text, err := os.ReadFile(page)
 		must(t, err)
-		if names := missing(t, string(text)); names != nil {
+		if names := missing(known, string(text)); names != nil {
 			t.Errorf("%s names %v", filepath.Base(page), names)
 		}
 	}

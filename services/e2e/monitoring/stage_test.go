@@ -26,16 +26,16 @@ type stage struct {
 	*rig.World
 	sink       *otlpsink.Sink
 	prometheus *prom.Server
-	// ingestor is where webhooks go; admin has the admin address of each service.
-	ingestor string
-	admin    map[string]string
+	// ingestor is where webhooks go, lookup where Enneo asks; admin has the admin address of each service.
+	ingestor, lookup string
+	admin            map[string]string
 	// refused is the contract that Enneo refuses for good.
 	refused string
 }
 
 // services are in the order of their start. The debouncer comes after the first dead letter: it counts them when it begins to
 // lead, and then once a minute.
-var services = []string{"ingestor", "enricher", "publisher", "reconciler", "debouncer"}
+var services = []string{"ingestor", "enricher", "publisher", "reconciler", "lookup", "debouncer"}
 
 // open starts everything. It is skipped without Prometheus, and fails in CI.
 func open(t *testing.T) *stage {
@@ -80,6 +80,7 @@ func (s *stage) start(t *testing.T) {
 	env := s.With(map[string]string{
 		"OTEL_EXPORTER_OTLP_ENDPOINT": s.sink.Endpoint, "OTEL_BSP_SCHEDULE_DELAY": "200", "DEBOUNCE_QUIET_PERIOD": "400ms", "DEBOUNCE_MAX_WAIT": "3s",
 		"RECONCILE_SCHEDULE": "@every 1s", "DRIFT_EVERY": "1s", "EVENTS_MAX_BYTES": "1000000000",
+		"LOOKUP_TOKEN": lookupToken,
 	})
 	var targets []prom.Target
 	for _, name := range services {
@@ -87,6 +88,10 @@ func (s *stage) start(t *testing.T) {
 		must(t, err)
 		s.admin[name], err = p.Listener(ctx, "admin")
 		must(t, err)
+		if name == "lookup" {
+			s.lookup, err = p.Listener(ctx, "http")
+			must(t, err)
+		}
 		if name == "ingestor" {
 			s.ingestor, err = p.Listener(ctx, "http")
 			must(t, err)
@@ -106,7 +111,7 @@ func (s *stage) start(t *testing.T) {
 	t.Cleanup(s.prometheus.Stop)
 }
 
-// load changes contracts, in bursts of three, until the test ends. It also knocks with a wrong secret now and then.
+// load changes contracts, in bursts of three, until the test ends. It also knocks with a wrong secret, and asks as Enneo does.
 func (s *stage) load(t *testing.T) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -123,7 +128,7 @@ func (s *stage) load(t *testing.T) {
 					return
 				}
 			}
-			if err := s.knock(ctx); err != nil {
+			if err := errors.Join(s.knock(ctx), s.ask(ctx, i, ids[i%len(ids)])); err != nil {
 				ended <- err
 				return
 			}
