@@ -60,7 +60,8 @@ func instruments(t *testing.T) []instrument {
 			}
 			ast.Inspect(file, func(n ast.Node) bool {
 				if i, ok := declared(n); ok {
-					i.In = append(found[i.Name].In, strings.TrimPrefix(strings.ReplaceAll(dir, "internal/", ""), "services/"))
+					in := strings.TrimPrefix(strings.ReplaceAll(dir, "internal/", ""), "services/")
+					i.In = slices.Concat(found[i.Name].In, []string{in})
 					found[i.Name] = i
 				}
 				return true
