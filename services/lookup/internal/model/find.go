@@ -13,7 +13,7 @@ const (
 	// maxFound is how many contracts are looked at that agree in one attribute.
 	maxFound = 100
 	// maxNeighbours is how many contracts are looked at that agree in the address.
-	maxNeighbours = 200
+	maxNeighbours = 100
 )
 
 // Find answers call C: the one contract that the attributes mean; false if there is none, or if nothing tells several apart. What is enough,
