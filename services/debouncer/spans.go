@@ -38,6 +38,7 @@ func (s *spans) arm(item *window.Arm, msg jetstream.Msg) (a arming) {
 	if !trace.SpanContextFromContext(ctx).IsSampled() {
 		return a
 	}
+	//nolint:spancheck // armed ends it.
 	ctx, a.span = s.tracer.Start(ctx, "arm", trace.WithSpanKind(trace.SpanKindConsumer), attributes(item.Key.Source, string(item.Key.Kind)))
 	carrier := propagation.MapCarrier{}
 	s.propagator.Inject(ctx, carrier)
@@ -71,17 +72,17 @@ func (s *spans) flush(w window.Window) (context.Context, flushing) {
 		trace.WithTimestamp(w.First),
 	}
 	ctx := context.Background()
-	for i, parent := range w.TraceParents {
-		of := s.context(parent)
-		if i == 0 {
-			ctx = of
-			continue
+	if len(w.TraceParents) > 0 {
+		ctx = s.context(w.TraceParents[0])
+		for _, parent := range w.TraceParents[1:] {
+			options = append(options, trace.WithLinks(trace.LinkFromContext(s.context(parent), attribute.String("relation", "collapsed"))))
 		}
-		options = append(options, trace.WithLinks(trace.LinkFromContext(of, attribute.String("relation", "collapsed"))))
 	}
 	var f flushing
+	//nolint:spancheck // end ends both.
 	ctx, f.window = s.tracer.Start(ctx, "window", options...)
 	f.window.AddEvent("due", trace.WithTimestamp(w.Due))
+	//nolint:spancheck // end ends both.
 	ctx, f.flush = s.tracer.Start(ctx, "flush", trace.WithSpanKind(trace.SpanKindProducer), attributes(w.Key.Source, string(w.Key.Kind)))
 	return ctx, f
 }

@@ -31,9 +31,10 @@ func TestOnlyWhoHasTheTokenIsAnswered(t *testing.T) {
 	before := canary.Secret("lookup-before")
 	r := w.start(map[string]string{"LOOKUP_TOKEN_PREVIOUS": before})
 	body := fmt.Sprintf(`{"contractId":%q}`, w.contracts[0])
+	const bearerAlone = "Bearer " // Without a token after the blank.
 	for authorization, want := range map[string]int{
 		"Bearer " + testToken: http.StatusOK, "bearer  " + testToken: http.StatusOK, "Bearer " + before: http.StatusOK,
-		"": http.StatusUnauthorized, "Bearer": http.StatusUnauthorized, "Bearer ": http.StatusUnauthorized,
+		"": http.StatusUnauthorized, "Bearer": http.StatusUnauthorized, bearerAlone: http.StatusUnauthorized,
 		"Bearer " + testToken + "x": http.StatusUnauthorized, "Basic " + testToken: http.StatusUnauthorized, testToken: http.StatusUnauthorized,
 	} {
 		got, err := r.try(t.Context(), http.MethodPost, "/v1/contract", body, authorization)

@@ -6,8 +6,6 @@ import (
 	"os"
 	"testing"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/enneo-ai/enneo-bridge/libs/bus"
 	"github.com/enneo-ai/enneo-bridge/libs/bus/bustest"
 	"github.com/enneo-ai/enneo-bridge/libs/canary"
@@ -57,7 +55,7 @@ func TestAModelIsMadeAnewWhenTheBucketIsAnotherOne(t *testing.T) {
 	js := w.nats.Connect(t, testSource).JetStream()
 	stream, err := js.Stream(t.Context(), bus.KVStream(bus.BucketContracts))
 	w.must(err)
-	var cfg jetstream.StreamConfig = stream.CachedInfo().Config
+	cfg := stream.CachedInfo().Config
 	w.must(js.DeleteStream(t.Context(), cfg.Name))
 	_, err = js.CreateStream(t.Context(), cfg)
 	w.must(err)

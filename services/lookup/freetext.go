@@ -46,7 +46,7 @@ func (f *finder) searchModel(ctx context.Context, q string, limit, offset int) (
 	from = f.modelOrigin(ctx)
 	err = f.feed.Use(func(projection *model.Model) (err error) {
 		ids, err = projection.Search(ctx, q, limit, offset)
-		return err //nolint:wrapcheck // It is below.
+		return err // It is below.
 	})
 	if err != nil {
 		return nil, from, fmt.Errorf("search the read model: %w", err)

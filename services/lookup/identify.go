@@ -70,11 +70,11 @@ func (f *finder) byModel(ctx context.Context, a *model.Attributes) (match, bool,
 	err := f.feed.Use(func(projection *model.Model) error {
 		one, ok, err := projection.Find(ctx, *a)
 		if err != nil || !ok {
-			return err //nolint:wrapcheck // It is below.
+			return err // It is below.
 		}
 		m.contractID, m.customerID = one.ContractID, one.CustomerID
 		entry, found, err = projection.Get(ctx, key.Contract, one.ContractID)
-		return err //nolint:wrapcheck // It is below.
+		return err // It is below.
 	})
 	if err != nil {
 		return match{}, false, fmt.Errorf("search the read model: %w", err)
@@ -99,7 +99,7 @@ func (f *finder) knows(ctx context.Context, m *match) bool {
 	var found bool
 	err := f.feed.Use(func(projection *model.Model) (err error) {
 		_, found, err = projection.Get(ctx, key.Contract, m.contractID)
-		return err //nolint:wrapcheck // It is only looked at here.
+		return err // It is only looked at here.
 	})
 	return err == nil && found
 }
@@ -229,7 +229,7 @@ func (s *erpSource) argsOf(a *model.Attributes) profile.Args {
 func (s *erpSource) search(ctx context.Context, args profile.Args, until time.Time) (profile.Page, error) {
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	return s.reader.Search(ctx, args) //nolint:wrapcheck // It is a fault already.
+	return s.reader.Search(ctx, args) // It is a fault already.
 }
 
 // contractsIn are the contracts on a page, those of its customers if it shows customers alone.
@@ -284,7 +284,7 @@ func (f *finder) all(ctx context.Context, ids []string, until time.Time) ([]stru
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, err //nolint:wrapcheck // It is one of ours.
+		return nil, err // It is one of ours.
 	}
 	var found []structure
 	for _, s := range read {
@@ -318,7 +318,7 @@ func (f *finder) narrow(ctx context.Context, a *model.Attributes, contracts []st
 	}
 	one, found, err := small.Find(ctx, *a)
 	if err != nil || !found {
-		return structure{}, false, err //nolint:wrapcheck // The model says what it is about.
+		return structure{}, false, err // The model says what it is about.
 	}
 	for i := range entries {
 		if entries[i].EnneoID == one.ContractID {

@@ -206,7 +206,7 @@ func (f *finder) blind(ctx context.Context, c candidate, until time.Time) (struc
 	var found bool
 	err := f.feed.Use(func(m *model.Model) (err error) {
 		entry, found, err = m.Get(ctx, c.key.Kind, c.source.EnneoIDFor(c.key.ID))
-		return err //nolint:wrapcheck // It is only looked at here.
+		return err // It is only looked at here.
 	})
 	if err != nil || !found || entry.Key != c.key {
 		return structure{}, &unavailableError{fault: missing}
@@ -221,7 +221,7 @@ func (s *erpSource) asks(kind key.Kind) bool { return s.reader != nil && s.reade
 func (c *candidate) ask(ctx context.Context, s live.State, until time.Time) (live.Answer, error) {
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	return c.source.reader.Get(ctx, c.key, s) //nolint:wrapcheck // It is a fault already.
+	return c.source.reader.Get(ctx, c.key, s) // It is a fault already.
 }
 
 // answered is an answer of the ERP.

@@ -34,7 +34,7 @@ func TestRedisTakesItsConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Not the test's context: it ends before the clean-up functions run, and would kill the server under them.
-	server := exec.CommandContext(context.WithoutCancel(t.Context()), binary, config, //nolint:gosec // a path of ours
+	server := exec.CommandContext(context.WithoutCancel(t.Context()), binary, config, // a path of ours
 		"--requirepass", "made-up", "--port", "0", "--unixsocket", socket)
 	if err := server.Start(); err != nil {
 		t.Fatal(err)

@@ -24,11 +24,13 @@ func TestMassChangesWaitForAnOperator(t *testing.T) {
 		stopped         func(brake.State) time.Time
 	}{
 		"deletes": {
-			brake.Config{DeletesShare: 0.1, DeletesMin: 5}, 0, 2, bridgev1.Outcome_OUTCOME_DELETED,
+			brake.Config{DeletesShare: 0.1, DeletesMin: 5},
+			0, 2, bridgev1.Outcome_OUTCOME_DELETED,
 			func(s brake.State) time.Time { return s.DeletesStopped },
 		},
 		"writes": {
-			brake.Config{WritesShare: 0.1, WritesMin: 5}, 2, 0, bridgev1.Outcome_OUTCOME_DELIVERED,
+			brake.Config{WritesShare: 0.1, WritesMin: 5},
+			2, 0, bridgev1.Outcome_OUTCOME_DELIVERED,
 			func(s brake.State) time.Time { return s.WritesStopped },
 		},
 	} {

@@ -7,11 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/goccy/go-yaml"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/kustomize/kyaml/resid"
-
-	"github.com/goccy/go-yaml"
 )
 
 // rendered is an overlay as Skaffold deploys it.

@@ -132,7 +132,7 @@ func (f *Feed) live(ctx context.Context) error {
 		case own != nil:
 			return own
 		case ctx.Err() != nil || errors.Is(err, record.ErrRecreated):
-			return err //nolint:wrapcheck // It says what it is about.
+			return err // It says what it is about.
 		}
 		f.Logger.WarnContext(ctx, "following the snapshots has failed, the read model stays as it is", "error", err.Error())
 		wait(ctx, pause)
@@ -212,12 +212,12 @@ func (f *Feed) entry(ctx context.Context, r *revision) (model.Entry, bool, error
 		return model.Entry{}, false, errRemoved
 	case r.Err != nil:
 		f.Logger.ErrorContext(ctx, "a snapshot cannot be read and is left out of the read model", "source", k.Source, "kind", string(k.Kind), "revision", r.Revision)
-		return model.Entry{}, false, nil
+		return model.Entry{}, false, nil //nolint:nilerr // The others are worth more than an end.
 	}
 	entry, err := EntryOf(src, k, r.Value)
 	if err != nil {
 		f.Logger.ErrorContext(ctx, "a snapshot has no structure and is left out of the read model", "source", k.Source, "kind", string(k.Kind), "revision", r.Revision)
-		return model.Entry{}, false, nil
+		return model.Entry{}, false, nil //nolint:nilerr // The others are worth more than an end.
 	}
 	return entry, true, nil
 }

@@ -37,7 +37,7 @@ func (f *Feed) Observe(meter metric.Meter) error {
 	}
 	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		f.mu.Lock()
-		o.ObserveInt64(left, int64(f.left)) //nolint:gosec // A number of records.
+		o.ObserveInt64(left, int64(f.left)) // A number of records.
 		o.ObserveInt64(built, map[bool]int64{true: 1}[f.built])
 		o.ObserveFloat64(lag, f.lag.Seconds())
 		f.mu.Unlock()

@@ -99,8 +99,6 @@ func kindNumber(kind key.Kind) int {
 	return 2
 }
 
-const contractKind, customerKind = 1, 2
-
 func positionOf(epoch, sequence int64) position.Position {
 	return position.Position{Epoch: uint64(epoch), Sequence: uint64(sequence)}
 }

@@ -118,7 +118,7 @@ func (s *store) query(ctx context.Context, query string, args ...any) (*sql.Rows
 			_ = made.Close() // Somebody else was faster.
 		}
 	}
-	rows, err := statement.(*sql.Stmt).QueryContext(ctx, args...) //nolint:forcetypeassert // Nothing else is in there.
+	rows, err := statement.(*sql.Stmt).QueryContext(ctx, args...) //nolint:errcheck,forcetypeassert // Nothing else is in there.
 	if err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}
@@ -173,7 +173,7 @@ func removeDead(dir string) error {
 func removeIfDead(name string) error {
 	lock, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
-		return nil //nolint:nilerr // Somebody else's, or removed meanwhile by its owner.
+		return nil // Somebody else's, or removed meanwhile by its owner.
 	}
 	defer func() { _ = lock.Close() }()
 	if unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {

@@ -163,7 +163,7 @@ func images(s *Set) (errs []error) {
 		for i := range w.Pod.Spec.Containers {
 			image := w.Pod.Spec.Containers[i].Image
 			own := isOurs(w.Name) && image == "enneo-bridge-"+w.Name
-			if !own && !(pinned.MatchString(image) && version.MatchString(image)) {
+			if !own && (!pinned.MatchString(image) || !version.MatchString(image)) {
 				errs = append(errs, fmt.Errorf("%s: the image %q is neither enneo-bridge-%s nor pinned to an exact version", w, image, w.Name))
 			}
 		}
