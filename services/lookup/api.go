@@ -152,7 +152,7 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, operation string, e
 // unavailable says that the ERP did not answer, and nothing is known.
 func unavailable(w http.ResponseWriter, r *http.Request, f *fault.Fault) (result string) {
 	if f.Scope == fault.Key && f.Permanent {
-		httpx.Problem(w, r, http.StatusBadGateway, "erp-answer", "The ERP's answer cannot be used", "Reason: "+f.Reason+". See bridge profile try.")
+		httpx.Problem(w, r, http.StatusBadGateway, "erp-answer", "The ERP's answer cannot be used", "Reason: "+f.Reason+". See bridge profile test.")
 		return resultFailed
 	}
 	const shortest = time.Second
