@@ -74,8 +74,22 @@ func streetForm(r *rand.Rand, s string) (string, bool) {
 // sounds writes a name as somebody does who heard it on the telephone; false if it has no such sound.
 func sounds(r *rand.Rand, s string) (string, bool) {
 	pairs := [][2]string{
-		{"ei", "ai"}, {"ai", "ei"}, {"ey", "ei"}, {"ay", "ai"}, {"tt", "t"}, {"dt", "tt"}, {"ck", "k"}, {"ff", "f"}, {"mm", "m"}, {"nn", "n"},
-		{"ss", "s"}, {"th", "t"}, {"ie", "i"}, {"tz", "z"}, {"ph", "f"}, {"ä", "e"},
+		{"ei", "ai"},
+		{"ai", "ei"},
+		{"ey", "ei"},
+		{"ay", "ai"},
+		{"tt", "t"},
+		{"dt", "tt"},
+		{"ck", "k"},
+		{"ff", "f"},
+		{"mm", "m"},
+		{"nn", "n"},
+		{"ss", "s"},
+		{"th", "t"},
+		{"ie", "i"},
+		{"tz", "z"},
+		{"ph", "f"},
+		{"ä", "e"},
 	}
 	r.Shuffle(len(pairs), func(i, j int) { pairs[i], pairs[j] = pairs[j], pairs[i] })
 	for _, p := range pairs {

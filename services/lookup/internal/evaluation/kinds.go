@@ -127,7 +127,7 @@ func byNumber() []Kind {
 			}
 			return Question{Given: model.Attributes{CustomerID: c.ID, Custom: map[string]string{"energy": "gas"}}, Want: c.Contracts[1].ID}, true
 		}},
-		{Name: "customer id, several contracts, address", ask: func(w *World, c *Customer) (Question, bool) {
+		{Name: "customer id, several contracts, address", ask: func(_ *World, c *Customer) (Question, bool) {
 			last := c.Contracts[len(c.Contracts)-1]
 			if len(c.Contracts) < 3 || last.Delivery == c.Home {
 				return Question{}, false

@@ -136,8 +136,15 @@ func strangers() []Kind {
 			bad := []string{"1", "a", "%", "*", "VN", "VN-", "@", "0", "+49", "00", "-", "_", "'", "\x00", "VN-%", "K-*", "x@", "@web.example", "…"}
 			s := bad[w.random.IntN(len(bad))]
 			return nobody([]model.Attributes{
-				{ContractID: s}, {CustomerID: s}, {MeterNumber: s}, {Phone: s}, {Email: s}, {Lastname: s, Address: s}, {Lastname: c.Last, Address: s, PostalCode: s},
-				{Lastname: s, Address: c.Home.Line()}, {Fullname: s, Company: s},
+				{ContractID: s},
+				{CustomerID: s},
+				{MeterNumber: s},
+				{Phone: s},
+				{Email: s},
+				{Lastname: s, Address: s},
+				{Lastname: c.Last, Address: s, PostalCode: s},
+				{Lastname: s, Address: c.Home.Line()},
+				{Fullname: s, Company: s},
 			}[w.random.IntN(9)])
 		}},
 	}

@@ -31,7 +31,7 @@ func TypedKinds() []Typed {
 			m := c.Contracts[0].Meter
 			return m[:1] + " " + m[1:4] + " " + m[4:]
 		}},
-		{"telephone number", func(w *World, c *Customer) string {
+		{"telephone number", func(_ *World, c *Customer) string {
 			if c.Phone == "" {
 				return ""
 			}

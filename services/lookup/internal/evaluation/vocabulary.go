@@ -72,7 +72,7 @@ func townEndings() []string {
 func trades() []string {
 	return []string{
 		"Bäckerei", "Metzgerei", "Autohaus", "Tischlerei", "Malerbetrieb", "Gasthof", "Apotheke", "Zahnarztpraxis", "Hausverwaltung", "Elektro", "Sanitär",
-		"Dachdeckerei", "Gärtnerei", "Druckerei", "Spedition", "Physiotherapie", "Friseur", "Blumenhaus", "Reinigung", "Buchhandlung", "Maschinenbau", "Immobilien",
+		"Dachdeckerei", "Gärtnerei", "Druckerei", "Spedition", "Physiotherapie", "Friseur", "Blumenhaus", "Reinigung", "Buchhandlung", "Maschinenbau", "Immobilien", //nolint:misspell // It is German.
 	}
 }
 

@@ -188,7 +188,10 @@ func TestNoInputMakesACallFail(t *testing.T) {
 			r.Fatalf("search in an empty model finds %q (%v)", got, err)
 		}
 		for _, given := range []model.Attributes{
-			{ContractID: a, CustomerID: b}, {MeterNumber: a, Email: b}, {Phone: a, Fullname: b}, {Firstname: a, Lastname: b, Address: b + ", " + a},
+			{ContractID: a, CustomerID: b},
+			{MeterNumber: a, Email: b},
+			{Phone: a, Fullname: b},
+			{Firstname: a, Lastname: b, Address: b + ", " + a},
 			{Company: a, Address: b, PostalCode: a, City: b, Custom: map[string]string{a: b}},
 		} {
 			if _, ok, err := m.Find(t.Context(), given); err != nil || ok {

@@ -206,20 +206,20 @@ func (f *finding) city(ctx context.Context, city string) []words.Word {
 
 // names are the words that one of the names given may be found by, in any order of first and last names.
 func (f *finding) names(ctx context.Context) (words.Any, error) {
-	var any words.Any
+	var names words.Any
 	for _, name := range append(f.q.Names(), f.q.Company.Words...) {
 		w := german.Skeleton(name)
 		near, err := f.near(ctx, w)
 		if err != nil {
-			return any, err
+			return names, err
 		}
 		for _, text := range append(near, w) {
 			for _, field := range []words.Field{fieldFirst, fieldLast, fieldCompany} {
-				any.Words = append(any.Words, words.Word{Field: field, Text: text})
+				names.Words = append(names.Words, words.Word{Field: field, Text: text})
 			}
 		}
 	}
-	return any, nil
+	return names, nil
 }
 
 // near are the words that somebody has and that are a typing error away from a skeleton, or sound like it.

@@ -91,7 +91,10 @@ func FuzzJudge(f *testing.F) {
 		}
 		c := &evidence.Candidate{Contract: r, Customer: r, EnneoID: r.ID, EnneoCustomerID: r.CustomerID}
 		for _, given := range []evidence.Given{
-			{ContractID: a, CustomerID: b}, {MeterNumber: a, Email: b, Phone: a}, {Firstname: a, Lastname: b, Address: b}, {Fullname: a, Address: b, PostalCode: a, City: b},
+			{ContractID: a, CustomerID: b},
+			{MeterNumber: a, Email: b, Phone: a},
+			{Firstname: a, Lastname: b, Address: b},
+			{Fullname: a, Address: b, PostalCode: a, City: b},
 			{Company: a, Address: b, Custom: map[string]string{a: b}},
 		} {
 			v := evidence.Ask(given).Judge(c)
