@@ -105,10 +105,10 @@ type Result struct {
 	WrongIDs, MissedIDs []string
 }
 
-// Precision is the share of right ones among the contracts named; 1 if there is none.
+// Precision is the share of right ones among the contracts named; 1 if none was.
 func (r Result) Precision() float64 { return share(r.Right, r.Right+r.Wrong) }
 
-// Recall is the share of right ones among the questions that have an answer; 1 if there is none.
+// Recall is the share of right ones among the questions; 1 if there is none.
 func (r Result) Recall() float64 { return share(r.Right, r.Asked) }
 
 func share(part, whole int) float64 {

@@ -71,8 +71,8 @@ func townEndings() []string {
 
 func trades() []string {
 	return []string{
-		"Bäckerei", "Metzgerei", "Autohaus", "Tischlerei", "Malerbetrieb", "Gasthof", "Apotheke", "Zahnarztpraxis", "Immobilien", "Elektro", "Sanitär", //nolint:misspell // German.
-		"Dachdeckerei", "Gärtnerei", "Druckerei", "Spedition", "Physiotherapie", "Friseur", "Blumenhaus", "Reinigung", "Buchhandlung", "Maschinenbau", "Hausverwaltung",
+		"Bäckerei", "Metzgerei", "Autohaus", "Tischlerei", "Malerbetrieb", "Gasthof", "Apotheke", "Zahnarztpraxis", "Hausverwaltung", "Elektro", "Sanitär",
+		"Dachdeckerei", "Gärtnerei", "Druckerei", "Spedition", "Physiotherapie", "Friseur", "Blumenhaus", "Reinigung", "Buchhandlung", "Maschinenbau", "Immobilien", //nolint:misspell // It is German.
 	}
 }
 

@@ -59,7 +59,7 @@ type Source struct {
 
 // NewSource makes a source; size is about how many contracts will be taken from it, which decides in how many towns they are.
 func NewSource(seed uint64, size int) *Source {
-	s := &Source{random: rand.New(rand.NewPCG(seed, 0x5eed))} //nolint:gosec // Made-up people, the same for each seed.
+	s := &Source{random: rand.New(rand.NewPCG(seed, 0x5eed))} //nolint:gosec // Made-up people, the same for the same seed.
 	s.names, s.first, s.stems = lastNames(), firstNames(), stems()
 	for _, stem := range s.stems {
 		for _, ending := range nameEndings() {

@@ -100,7 +100,7 @@ func (l *like) calls(ctx context.Context, w *evaluation.World) ([]Call, error) {
 			}
 		}
 		d.time(func() error {
-			return l.query(ctx, `SELECT DISTINCT customer_id FROM contract WHERE `+strings.Join(conditions, " AND ")+` LIMIT 10`, args...) // Made of constants.
+			return l.query(ctx, `SELECT DISTINCT customer_id FROM contract WHERE `+strings.Join(conditions, " AND ")+` LIMIT 10`, args...)
 		})
 	}
 	return []Call{c.call(), d.call()}, errors.Join(c.err, d.err)

@@ -91,7 +91,7 @@ func (m *Model) Stats() (contracts, customers int, bytes int64) {
 	return int(m.contracts.Load()), int(m.customers.Load()), m.store.size()
 }
 
-// kindNumber is how a kind stands in the store.
+// kindNumber is how a kind stands in the store, and in the queries.
 func kindNumber(kind key.Kind) int {
 	if kind == key.Contract {
 		return 1

@@ -54,7 +54,8 @@ type store struct {
 	writing *sql.DB
 	reading *sql.DB
 	// prepared are the statements of reading by their text: there are about a dozen.
-	prepared sync.Map
+	mu       sync.Mutex
+	prepared map[string]*sql.Stmt
 }
 
 // openStore makes a new folder with an empty database in it, and removes those whose processes are dead.
@@ -65,7 +66,7 @@ func openStore(ctx context.Context, dir string) (_ *store, err error) {
 	if err := removeDead(dir); err != nil {
 		return nil, err
 	}
-	s := &store{}
+	s := &store{prepared: map[string]*sql.Stmt{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -108,21 +109,30 @@ func (s *store) connect(connections, cacheKiB int, patience time.Duration) (*sql
 
 // query runs a query, which is prepared once.
 func (s *store) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	statement, ok := s.prepared.Load(query)
-	if !ok {
-		made, err := s.reading.PrepareContext(ctx, query)
-		if err != nil {
-			return nil, fmt.Errorf("prepare: %w", err)
-		}
-		if statement, ok = s.prepared.LoadOrStore(query, made); ok {
-			_ = made.Close() // Somebody else was faster.
-		}
+	statement, err := s.statement(ctx, query)
+	if err != nil {
+		return nil, err
 	}
-	rows, err := statement.(*sql.Stmt).QueryContext(ctx, args...) //nolint:errcheck,forcetypeassert // Nothing else is in there.
+	rows, err := statement.QueryContext(ctx, args...)
 	if err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}
 	return rows, nil
+}
+
+// statement prepares a query, once for all connections.
+func (s *store) statement(ctx context.Context, query string) (*sql.Stmt, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if statement, ok := s.prepared[query]; ok {
+		return statement, nil
+	}
+	statement, err := s.reading.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, fmt.Errorf("prepare: %w", err)
+	}
+	s.prepared[query] = statement
+	return statement, nil
 }
 
 // close closes the database and removes the folder.
