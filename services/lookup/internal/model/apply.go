@@ -34,7 +34,7 @@ func (m *Model) Apply(ctx context.Context, entries []Entry) (err error) {
 	defer b.close()
 	for _, e := range all {
 		if err := b.apply(ctx, e); err != nil {
-			return fmt.Errorf("apply %s: %w", e.Key, err)
+			return fmt.Errorf("apply a %s of %s: %w", e.Key.Kind, e.Key.Source, err)
 		}
 	}
 	if err := b.nears(ctx, m.words); err != nil {
@@ -108,7 +108,7 @@ func prepare(entries []Entry) ([]prepared, error) {
 				} else {
 					var err error
 					if p.record, err = evidence.Read(p.Body); err != nil {
-						return fmt.Errorf("read %s: %w", p.Key, err)
+						return fmt.Errorf("read a %s of %s: %w", p.Key.Kind, p.Key.Source, err)
 					}
 				}
 				p.terms = termsOf(p.Key.Kind, p.EnneoID, p.record)
