@@ -12,7 +12,7 @@ import (
 const (
 	// maxFound is how many contracts are looked at that agree in one attribute.
 	maxFound = 100
-	// maxNeighbours is how many contracts are looked at that agree in the address.
+	// maxNeighbours is how many contracts are looked at that agree in house number, place and a name.
 	maxNeighbours = 100
 )
 
@@ -147,7 +147,8 @@ func (f *finding) phone(ctx context.Context) error {
 	return nil
 }
 
-// nameAndAddress finds who lives at the address, and who of that name lives at an address like it.
+// nameAndAddress finds who lives in a house of that number and has one of the names, or one like it. Who has none of them has too many
+// typing errors to be meant, whatever the street.
 func (f *finding) nameAndAddress(ctx context.Context) error {
 	a := f.q.Address
 	for _, name := range f.q.Names() {
@@ -171,9 +172,6 @@ func (f *finding) nameAndAddress(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	neighbours, many := f.words.All(maxNeighbours, place, house, street)
-	f.add(evidence.ByNameAddress, neighbours, false)
-	f.q.Crowded = many
 	for _, conditions := range [][]words.Any{{place, house, name}, {street, house, name}} {
 		docs, more := f.words.All(maxNeighbours, conditions...)
 		f.add(evidence.ByNameAddress, docs, more)

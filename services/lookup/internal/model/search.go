@@ -27,8 +27,8 @@ const (
 )
 
 // Search answers call D: the ids of the customers that a text means, best first, at most PageSize of them from offset. The text may hold ids,
-// e-mail addresses, names, streets, towns, meter and telephone numbers, or how they begin, in any order. Only if nothing has all of the words
-// may they have typing errors, and only then may one of three or more be missing.
+// e-mail addresses, names, streets, towns, meter and telephone numbers, or how they begin, in any order. Several words may have typing errors
+// only if nothing holds all of them as they are, and only then may one of three or more be missing.
 func (m *Model) Search(ctx context.Context, q string, limit, offset int) ([]string, error) {
 	limit = min(limit, PageSize)
 	if limit <= 0 || offset < 0 || offset > maxOffset {
@@ -69,10 +69,15 @@ type class struct {
 
 // unit is one word of the text.
 type unit struct {
-	word    string
+	// street is the word as it stands in streets.
+	word, street string
+	// exact and begins are the documents with a number that is the word, or begins with it.
+	exact, begins *words.Set
+	// within are the documents in which the word was looked for; nil: all.
+	within *words.Set
+	// all are the documents that hold the word in one of the ways.
 	all     *words.Set
 	classes []class
-	near    bool
 }
 
 func (u *unit) add(docs *words.Set, score float64) {
@@ -142,20 +147,35 @@ func (s *searching) units(ctx context.Context, q string) error {
 				continue
 			}
 			seen[part] = true
-			u := s.unit(german.Skeleton(german.StreetWord(part)), german.Skeleton(part))
+			u := &unit{word: german.Skeleton(part), street: german.Skeleton(german.StreetWord(part)), exact: roaring.New(), begins: roaring.New()}
 			if len(parts) == 1 {
-				u.add(exact, scoreNumber)
-				u.add(begins, scoreNumberBegins)
+				u.exact, u.begins = exact, begins
 			}
+			s.look(u, s.within())
 			s.list = append(s.list, u)
 		}
 	}
 	return nil
 }
 
-// unit looks a word up. Of a street it may be written in another form.
-func (s *searching) unit(street, word string) *unit {
-	u := &unit{word: word}
+// few is how many documents hold a word that saves work with the next one.
+const few = 20_000
+
+// within are documents that hold the words so far, if they are few; nil: any may come into question.
+func (s *searching) within() *words.Set {
+	var best *words.Set
+	for _, u := range s.list {
+		if u.all != nil && u.all.GetCardinality() <= few && (best == nil || u.all.GetCardinality() < best.GetCardinality()) {
+			best = u.all
+		}
+	}
+	return best
+}
+
+// look looks a word up in documents that come into question.
+func (s *searching) look(u *unit, within *words.Set) {
+	u.all, u.classes, u.within = nil, nil, within
+	street, word := u.street, u.word
 	in := func(text string, fields ...words.Field) []words.Word {
 		all := make([]words.Word, len(fields))
 		for i, f := range fields {
@@ -163,31 +183,25 @@ func (s *searching) unit(street, word string) *unit {
 		}
 		return all
 	}
-	u.add(s.words.Match(words.Any{Words: in(word, fieldLast, fieldCompany)}), scoreName)
-	u.add(s.words.Match(words.Any{Words: in(word, fieldFirst)}), scoreFirst)
-	u.add(s.words.Match(words.Any{Words: append(in(street, fieldStreet, fieldStreetWord), in(word, fieldCity, fieldZip, fieldHouse)...)}), scorePlace)
-	u.add(s.words.Match(words.Any{Words: in(word, fieldMailbox, fieldDomain)}), scoreMail)
-	if utf8.RuneCountInString(word) < 2 {
-		return u
+	u.add(s.words.Match(words.Any{Within: within, Words: in(word, fieldLast, fieldCompany)}), scoreName)
+	u.add(s.words.Match(words.Any{Within: within, Words: in(word, fieldFirst)}), scoreFirst)
+	u.add(s.words.Match(words.Any{Within: within, Words: append(in(street, fieldStreet, fieldStreetWord), in(word, fieldCity, fieldZip, fieldHouse)...)}), scorePlace)
+	u.add(s.words.Match(words.Any{Within: within, Words: in(word, fieldMailbox, fieldDomain)}), scoreMail)
+	if length := utf8.RuneCountInString(word); length > 1 {
+		u.add(s.words.Match(words.Any{Within: within, Beginnings: in(word, fieldLast, fieldCompany, fieldFirst)}), scoreNameBegins)
+		places, mail := in(word, fieldStreet, fieldStreetWord, fieldCity), []words.Word(nil)
+		if length > 2 {
+			places, mail = append(places, in(word, fieldZip)...), in(word, fieldMailbox, fieldDomain)
+		}
+		u.add(s.words.Match(words.Any{Within: within, Beginnings: places}), scorePlaceBegins)
+		u.add(s.words.Match(words.Any{Within: within, Beginnings: mail}), scoreMailBegins)
 	}
-	u.add(s.words.Match(words.Any{Beginnings: in(word, fieldLast, fieldCompany, fieldFirst)}), scoreNameBegins)
-	places := in(word, fieldStreet, fieldStreetWord, fieldCity)
-	if utf8.RuneCountInString(word) > 2 {
-		places = append(places, in(word, fieldZip)...)
-	}
-	u.add(s.words.Match(words.Any{Beginnings: places}), scorePlaceBegins)
-	if utf8.RuneCountInString(word) > 2 {
-		u.add(s.words.Match(words.Any{Beginnings: in(word, fieldMailbox, fieldDomain)}), scoreMailBegins)
-	}
-	return u
+	u.add(u.exact, scoreNumber)
+	u.add(u.begins, scoreNumberBegins)
 }
 
 // forgive adds what is a typing error away from a word.
 func (s *searching) forgive(ctx context.Context, u *unit) error {
-	if u.near {
-		return nil
-	}
-	u.near = true
 	near, err := s.near(ctx, u.word)
 	if err != nil || len(near) == 0 {
 		return err
@@ -206,24 +220,21 @@ func (s *searching) forgive(ctx context.Context, u *unit) error {
 	return nil
 }
 
-// collect finds the documents that hold all words; if there are too few, those that hold them with typing errors; if there is none, those
-// that hold all but one.
+// collect finds the documents that hold all words. A single word may have typing errors if it is found too rarely; several may if nothing
+// holds them all, and only then one of them may be missing.
 func (s *searching) collect(ctx context.Context) error {
-	s.score(s.list)
-	if len(s.scores) >= s.wanted {
+	if s.score(s.list) && (len(s.list) > 1 || len(s.scores) >= s.wanted) {
 		return nil
 	}
 	for _, u := range s.list {
+		if u.within != nil {
+			s.look(u, nil)
+		}
 		if err := s.forgive(ctx, u); err != nil {
 			return err
 		}
 	}
-	s.score(s.list)
-	if len(s.scores) > 0 {
-		return nil
-	}
-	s.together()
-	if len(s.scores) > 0 || len(s.list) < 3 {
+	if s.score(s.list) || s.together() || len(s.list) < 3 {
 		return nil
 	}
 	for i := range s.list {
@@ -232,19 +243,19 @@ func (s *searching) collect(ctx context.Context) error {
 	return nil
 }
 
-// score gives a score to the customers of the documents that hold all of the words.
-func (s *searching) score(list []*unit) {
+// score gives a score to the customers of the documents that hold all of the words; false if there are none.
+func (s *searching) score(list []*unit) bool {
 	sets := make([]*words.Set, 0, len(list))
 	for _, u := range list {
 		if u.all == nil {
-			return
+			return false
 		}
 		sets = append(sets, u.all)
 	}
 	slices.SortFunc(sets, func(a, b *words.Set) int { return cmp.Compare(a.GetCardinality(), b.GetCardinality()) })
 	found := roaring.FastAnd(sets...)
 	if found.IsEmpty() {
-		return
+		return false
 	}
 	docs := s.narrow(found, list).ToArray()
 	docs = docs[:min(len(docs), maxScored)]
@@ -258,6 +269,7 @@ func (s *searching) score(list []*unit) {
 		}
 		s.scores[owner] = max(s.scores[owner], score)
 	}
+	return true
 }
 
 // narrow leaves those out of very many documents that are sure to be worse than enough others.
@@ -288,12 +300,12 @@ func (u *unit) score(doc uint32) float64 {
 	return best
 }
 
-// together finds customers that have the words in different documents.
-func (s *searching) together() {
+// together finds customers that have the words in different documents; false if there are none.
+func (s *searching) together() bool {
 	var scores map[uint32]float64
 	for i, u := range s.list {
 		if u.all == nil || u.all.GetCardinality() > maxScored {
-			return
+			return false
 		}
 		docs := u.all.ToArray()
 		next := map[uint32]float64{}
@@ -305,7 +317,10 @@ func (s *searching) together() {
 		scores = next
 	}
 	delete(scores, 0)
-	s.scores = scores
+	for owner, score := range scores {
+		s.scores[owner] = max(s.scores[owner], score)
+	}
+	return len(scores) > 0
 }
 
 // page are the ids of the customers, best first. Those with the same score stay in the order in which they came into the model.

@@ -119,9 +119,6 @@ func (q *Question) named(person naming, firm likeness, place place) bool {
 		return false
 	}
 	errors := place.errors
-	if q.Crowded && max(person.grade(), firm.grade) < Same {
-		return false
-	}
 	switch {
 	case firm.grade >= Close:
 		errors += firm.errors

@@ -38,8 +38,6 @@ type Question struct {
 	KnownFirst map[string]bool
 	// StreetKnown tells that there is a street of just this name in that place.
 	StreetKnown bool
-	// Crowded tells that so many contracts are at the address that only those of the name given were looked at, which has to be exact then.
-	Crowded bool
 }
 
 // Ask reads what was given.

@@ -87,6 +87,8 @@ func (x *Index) Words() int {
 type Any struct {
 	Words      []Word
 	Beginnings []Word
+	// Within are the documents that come into question; nil: all. What is few of them costs little, however many documents hold the words.
+	Within *Set
 }
 
 // All returns the documents that meet all conditions, in order of their numbers and no more than limit of them, and whether there are more.
@@ -143,10 +145,17 @@ func (x *Index) all(conditions []Any) *Set {
 
 // any is a set of its own, never one of the index.
 func (x *Index) any(c Any) *Set {
-	result := roaring.New()
+	var sets []*Set
+	add := func(set *Set) {
+		if c.Within == nil {
+			sets = append(sets, set)
+		} else if part := roaring.And(set, c.Within); !part.IsEmpty() {
+			sets = append(sets, part)
+		}
+	}
 	for _, w := range c.Words {
 		if set, ok := x.terms.Get(w.key()); ok {
-			result.Or(set)
+			add(set)
 		}
 	}
 	for _, b := range c.Beginnings {
@@ -155,9 +164,12 @@ func (x *Index) any(c Any) *Set {
 			if !strings.HasPrefix(key, beginning) {
 				return false
 			}
-			result.Or(set)
+			add(set)
 			return true
 		})
 	}
-	return result
+	if len(sets) == 1 {
+		return sets[0].Clone()
+	}
+	return roaring.FastOr(sets...)
 }
