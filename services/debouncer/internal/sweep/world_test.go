@@ -40,10 +40,18 @@ type windows struct {
 	before func() error
 	// asked is for how many keys each look was.
 	asked []int
+	// met is every key of those looks.
+	met map[key.Key]bool
 }
 
 func (w *windows) Holds(ctx context.Context, keys []key.Key) ([]bool, error) {
 	w.asked = append(w.asked, len(keys))
+	if w.met == nil {
+		w.met = map[key.Key]bool{}
+	}
+	for _, k := range keys {
+		w.met[k] = true
+	}
 	if w.before != nil {
 		if err := w.before(); err != nil {
 			return nil, err
