@@ -28,8 +28,9 @@ for flag in "$@"; do
 done
 
 read -ra packages <<<"${PKG:-work}"
+# A package's limit is for what hangs: the processes of services/e2e take most of ten minutes, the default, on two busy cores.
 set +e
-go test -json ${race[@]+"${race[@]}"} -shuffle=on -count=1 "$@" "${packages[@]}" |
+go test -json ${race[@]+"${race[@]}"} -shuffle=on -count=1 -timeout=30m "$@" "${packages[@]}" |
   go run ./services/e2e/cmd/sift ${sift[@]+"${sift[@]}"}
 codes=("${PIPESTATUS[@]}")
 exit "$((codes[0] ? codes[0] : codes[1]))"
